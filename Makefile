@@ -1,0 +1,416 @@
+# kin -- structured concurrency for C.  `make help` lists the targets.
+#
+# Every configuration builds in a directory of its own under build/, so they
+# coexist.  What configures:
+#
+#   CC=gcc|clang               CROSS=aarch64-linux-gnu-
+#   SAN=address|undefined|thread|address,undefined
+#   CONTEXT=boost              Boost.Context's switch in place of ours
+#   LTO=1  DEBUG=1  HARD=1     HARD: every rare path is taken often
+#   WERROR=1                   warnings are errors, as in `make check` and CI=true
+#   CFLAGS= CPPFLAGS= LDFLAGS= yours, after ours
+#   V=1                        shows the commands
+#
+# ROW=<name> chooses a row of the test matrix below: `make test ROW=tsan`.
+
+# ------------------------------------------------------------ architecture
+
+# The layers, lowest first; who may use whom; and which layer implements which
+# public header (the nouns of include/kin).  `make check` reads all three.
+# Do not edit them to make a check pass.
+LAYERS := asm core dispatch job
+USES   := core>asm dispatch>core job>core job>dispatch
+PUBLIC := core:error,fiber,stack,task,time
+PUBLIC += dispatch:dispatcher,main
+PUBLIC += job:checkpoint,context,continuation,deferred,job,kin,launch,scope,timeout
+
+# Above the limits of check-tidy, and allowed: these lists only shrink.
+LONG_FILES     :=
+LONG_FUNCTIONS :=
+
+# The one file that may define a thread-local variable.
+THREAD_LOCAL := core/thread.c
+
+# ------------------------------------------------------------- test matrix
+
+MATRIX ?= gcc gcc-debug gcc-lto clang clang-debug asan tsan boost arm64 valgrind
+
+ROW_gcc         := CC=gcc
+ROW_gcc-debug   := CC=gcc DEBUG=1
+ROW_gcc-lto     := CC=gcc LTO=1
+ROW_gcc-hard    := CC=gcc HARD=1 DEBUG=1
+ROW_clang       := CC=clang
+ROW_clang-debug := CC=clang DEBUG=1
+ROW_asan        := CC=gcc SAN=address,undefined
+ROW_tsan        := CC=gcc SAN=thread
+ROW_boost       := CC=gcc CONTEXT=boost
+ROW_arm64       := CC=gcc CROSS=aarch64-linux-gnu-
+ROW_valgrind    := CC=gcc RUN=valgrind
+
+# The tests that run under Valgrind too.
+VALGRIND_TESTS ?= core_fiber* core_stack* dispatch_main* job_scope* job_job*
+
+# TESTS="job_* core_fiber_test" restricts which test programs are built and run
+# (one * in a word).
+TESTS ?= *
+
+ifdef ROW
+  ifeq ($(origin ROW_$(ROW)),undefined)
+    $(error ROW=$(ROW): no such row; there are: $(patsubst ROW_%,%,$(filter ROW_%,$(.VARIABLES))))
+  endif
+  $(foreach v,$(ROW_$(ROW)),$(eval override $(v)))
+endif
+
+# ----------------------------------------------------------- configuration
+
+VERSION := 0.1.0
+SOMAJOR := 0
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+BUILD  ?= build
+WERROR ?= $(CI)
+
+ifeq ($(origin CC),default)
+  CC := gcc
+endif
+comma    := ,
+COMPILER := $(notdir $(lastword $(CC)))
+IS_CLANG := $(findstring clang,$(COMPILER))
+CPU      := $(or $(firstword $(subst -, ,$(CROSS))),$(shell uname -m))
+CONFIG   := $(CPU)-$(COMPILER)$(if $(DEBUG),-debug)$(if $(HARD),-hard)$(if \
+              $(LTO),-lto)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if \
+              $(CONTEXT),-$(CONTEXT))$(if $(WERROR),-werror)
+O        := $(BUILD)/$(CONFIG)
+
+ifneq ($(CROSS),)
+  ifeq ($(IS_CLANG),)
+    override CC := $(CROSS)$(CC)
+  else
+    override CC := $(CC) --target=$(patsubst %-,%,$(CROSS))
+  endif
+endif
+AR := $(CROSS)$(if $(LTO),gcc-)ar
+NM := $(CROSS)nm
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
+ifeq ($(IS_CLANG),)
+  # C11 fences under TSan: the code that needs one says so to TSan itself.
+  WARN += $(if $(filter thread,$(SAN)),-Wno-tsan)
+else
+  # GNU C is what our macros are written in.
+  WARN += -Wno-gnu-statement-expression -Wno-gnu-zero-variadic-macro-arguments
+endif
+WARN += $(if $(WERROR),-Werror)
+
+OPT := $(if $(DEBUG),-O0 -g3 -DKIN_DEBUG=1,$(if $(SAN),-O1,-O2) -g)
+
+BASE_CFLAGS := -std=gnu17 -fPIC -fvisibility=hidden -fno-semantic-interposition \
+               -pthread $(WARN) $(OPT)
+BASE_CPPFLAGS := -I. -Iinclude -D_GNU_SOURCE
+BASE_LDFLAGS := -pthread -Wl,-z,now -Wl,-z,relro \
+                $(if $(WERROR),-Wl$(comma)--fatal-warnings)
+LIBS :=
+
+# Landing pads for indirect branches.  No shadow stacks: a switch of stacks
+# does not honour them, and the property note must not claim otherwise.
+ifeq ($(CPU),x86_64)
+  BASE_CFLAGS  += -fcf-protection=branch -fstack-clash-protection
+endif
+ifeq ($(CPU),aarch64)
+  BASE_CFLAGS  += -mbranch-protection=standard
+  BASE_CFLAGS  += $(if $(IS_CLANG),,-fstack-clash-protection)
+  BASE_LDFLAGS += -Wl,-z,max-page-size=65536
+  TEST_START   := $(O)/tests/start_aarch64.o
+  # The linker warns of what libgcc.a and libc_nonshared.a do not claim.
+  TEST_LDFLAGS := -nostartfiles -Wl,-z,force-bti -Wl,--no-fatal-warnings
+  TEST_FILTER  := 2> >(grep -v 'BTI turned on by -z force-bti' >&2)
+endif
+ifdef SAN
+  BASE_CFLAGS  += -fsanitize=$(SAN) -fno-omit-frame-pointer \
+                  -fno-sanitize-recover=all
+  BASE_LDFLAGS += -fsanitize=$(SAN)
+else
+  SO_LDFLAGS   += -Wl,-z,defs
+endif
+ifdef LTO
+  BASE_CFLAGS  += -flto
+  BASE_LDFLAGS += -flto=auto -O2
+endif
+ifdef HARD
+  BASE_CPPFLAGS += -DKIN_HARD=1
+endif
+ifeq ($(CONTEXT),boost)
+  BASE_CPPFLAGS += -DKIN_CONTEXT_BOOST=1
+  LIBS          += -lboost_context
+else ifneq ($(CONTEXT),)
+  $(error CONTEXT=$(CONTEXT): only boost is known)
+endif
+
+# One word and one name per step; V=1 shows the commands.
+silent = $(findstring s,$(firstword -$(MAKEFLAGS)))
+say = $(if $(V),,@$(if $(silent),,printf '  %-4s %s\n' $(1) $(2);))
+
+COMPILE = $(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
+LINK    = $(CC) $(BASE_LDFLAGS) $(LDFLAGS)
+
+# Packages a target needs, as package=command or package=file.
+NEED_CC := $(if $(CROSS),gcc-$(subst _,-,$(patsubst %-,%,$(CROSS)))=$(CROSS)gcc \
+             libc6-dev-arm64-cross=/usr/aarch64-linux-gnu/include/stdio.h) \
+           $(if $(IS_CLANG),clang=$(COMPILER),$(if $(CROSS),,gcc=$(COMPILER))) \
+           libc6-dev=/usr/include/stdio.h \
+           $(if $(and $(IS_CLANG),$(SAN)),libclang-rt-dev=/usr/lib/llvm-*/lib/clang/*/lib/linux) \
+           $(if $(CONTEXT),libboost-context-dev=/usr/lib/*/libboost_context.so)
+NEED_SSL := libssl-dev=/usr/include/openssl/evp.h
+NEED_UV  := libuv1-dev=/usr/include/uv.h
+NEED_TEST := $(if $(CROSS),qemu-user=qemu-$(CPU),$(NEED_SSL) $(NEED_UV) gdb=gdb) \
+             $(if $(filter valgrind,$(RUN)),valgrind=valgrind)
+NEED_CHECK := gcc=gcc g++=g++ clang=clang
+
+# ------------------------------------------------------------------- files
+
+sources = $(wildcard $(1)/*.c $(1)/*.S)
+objects = $(patsubst %,$(O)/%.o,$(basename $(1)))
+
+$(foreach L,$(LAYERS),$(eval OBJ_$(L) := $(call objects,$(call sources,$(L)))))
+SRC  := $(foreach L,$(LAYERS),$(call sources,$(L)))
+HDR  := $(foreach L,$(LAYERS),$(wildcard $(L)/*.h))
+API  := $(wildcard include/kin/*.h)
+OBJ  := $(foreach L,$(LAYERS),$(OBJ_$(L)))
+ALL_TEXT := Makefile $(SRC) $(HDR) $(API) $(foreach d,tests bench examples \
+            docs tools .ci,$(wildcard $(d)/* $(d)/*/*))
+
+# Examples use the public headers and libkin.a only: a file each, or a folder.
+EXAMPLE_SRC := $(wildcard examples/*.c)
+EXAMPLE_DIR := $(patsubst examples/%/,%,$(sort $(dir $(wildcard examples/*/*.c))))
+EXAMPLES := $(patsubst examples/%.c,$(O)/bin/%,$(EXAMPLE_SRC)) \
+            $(EXAMPLE_DIR:%=$(O)/bin/%)
+BENCHES  := $(patsubst bench/%.c,$(O)/bench/%,$(wildcard bench/*.c))
+
+# A test program is named after the layer up to which it is linked.
+wanted      = $(strip $(foreach t,$(1),$(if $(filter $(subst *,%,$(TESTS)),\
+              $(basename $(notdir $(t)))),$(t))))
+TEST_SRC   := $(call wanted,$(wildcard tests/*_test.c tests/*_stress.c tests/*_sim.c))
+TEST_BIN   := $(TEST_SRC:tests/%.c=$(O)/tests/%)
+SHELL_TEST := $(call wanted,$(wildcard tests/*_test.sh))
+
+DEP := $(OBJ:.o=.d) $(TEST_BIN:=.d) $(O)/tests/check.d $(BENCHES:=.d) \
+       $(patsubst %.c,$(O)/%.d,$(EXAMPLE_SRC) $(wildcard examples/*/*.c))
+
+# Parallel unless -j says otherwise.
+ifeq ($(MAKELEVEL),0)
+  MAKEFLAGS += -j$(shell nproc)
+endif
+ifneq ($(filter clean,$(MAKECMDGOALS)),)
+  .NOTPARALLEL:
+endif
+.DELETE_ON_ERROR:
+
+# ----------------------------------------------------------------- library
+
+.PHONY: all
+all: $(O)/libkin.a $(O)/libkin.so ## the library (the default): libkin.a and libkin.so
+
+# What the objects were compiled with; they follow when it changes.
+$(O)/flags: FORCE
+	@tools/need.sh $(NEED_CC)
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) :: $(LINK)' | cmp -s - $@ || \
+	 echo '$(COMPILE) :: $(LINK)' > $@
+.PHONY: FORCE
+
+$(O)/%.o: %.c $(O)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) $(OBJ_CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/%.o: %.S $(O)/flags
+	@mkdir -p $(@D)
+	$(call say,AS,$<)$(COMPILE) -MMD -MP -c $< -o $@
+
+# A fiber may resume on another thread while a compiler that sees through this
+# file keeps the address of the old thread's variable.
+$(O)/$(THREAD_LOCAL:.c=.o): OBJ_CFLAGS := -fno-lto
+
+$(O)/libkin.a: $(OBJ)
+	@rm -f $@
+	$(call say,AR,$@)$(AR) rcs $@ $^
+
+$(O)/libkin.so: $(OBJ) tools/exports.map
+	$(call say,LD,$@)$(LINK) $(SO_LDFLAGS) -shared -Wl,-soname,libkin.so.$(SOMAJOR) \
+	  -Wl,--version-script=tools/exports.map $(OBJ) $(LIBS) -o $@
+	@ln -sf libkin.so $@.$(SOMAJOR)
+
+-include $(wildcard $(DEP))
+
+# ------------------------------------------- examples, benchmarks, install
+
+.PHONY: examples run bench install uninstall
+examples: $(EXAMPLES) ## the examples, in build/<configuration>/bin
+
+need-%:
+	@tools/need.sh $(NEED_$*)
+
+$(patsubst examples/%.c,$(O)/bin/%,$(EXAMPLE_SRC)): $(O)/bin/%: \
+    $(O)/examples/%.o $(O)/libkin.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) $^ $(EXAMPLE_LIBS) $(LIBS) -lm -o $@
+
+define example_dir
+$(O)/bin/$(1): $(patsubst %.c,$(O)/%.o,$(wildcard examples/$(1)/*.c)) \
+               $(O)/libkin.a
+	@mkdir -p $$(@D)
+	$$(call say,LD,$$@)$$(LINK) $$^ $$(EXAMPLE_LIBS) $$(LIBS) -lm -o $$@
+endef
+$(foreach d,$(EXAMPLE_DIR),$(eval $(call example_dir,$(d))))
+
+$(O)/bin/kinsum: EXAMPLE_LIBS := -lcrypto
+$(patsubst %.c,$(O)/%.o,$(wildcard examples/kinsum/*.c)): | need-SSL
+$(filter $(O)/bin/libuv_%,$(EXAMPLES)): EXAMPLE_LIBS := -luv
+$(patsubst %.c,$(O)/%.o,$(wildcard examples/libuv_*.c)): | need-UV
+
+run: $(O)/bin/kinsum ## kinsum on this repository, compared with sha256sum
+	examples/kinsum/run.sh $<
+
+$(BENCHES): $(O)/bench/%: $(O)/bench/%.o $(O)/libkin.a
+	$(call say,LD,$@)$(LINK) $^ $(LIBS) -lm -o $@
+
+bench: $(BENCHES) ## the benchmarks in bench/, one after the other
+	@for b in $^; do echo "== $${b##*/}"; $$b || exit 1; done
+
+DEST = $(DESTDIR)$(PREFIX)
+DESTLIB = $(DESTDIR)$(LIBDIR)
+install: all ## headers, libraries and kin.pc, to PREFIX= under DESTDIR=
+	install -d $(DEST)/include/kin $(DESTLIB)/pkgconfig
+	install -m 644 $(API) $(DEST)/include/kin
+	install -m 644 $(O)/libkin.a $(DESTLIB)
+	install -m 755 $(O)/libkin.so $(DESTLIB)/libkin.so.$(VERSION)
+	ln -sf libkin.so.$(VERSION) $(DESTLIB)/libkin.so.$(SOMAJOR)
+	ln -sf libkin.so.$(SOMAJOR) $(DESTLIB)/libkin.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' \
+	    kin.pc.in > $(DESTLIB)/pkgconfig/kin.pc
+
+uninstall: ## removes what install put there
+	rm -rf $(DEST)/include/kin
+	rm -f $(DESTLIB)/libkin.a $(DESTLIB)/libkin.so \
+	  $(DESTLIB)/libkin.so.$(SOMAJOR) $(DESTLIB)/libkin.so.$(VERSION) \
+	  $(DESTLIB)/pkgconfig/kin.pc
+
+.PHONY: clean help
+clean: ## removes the build directory
+	rm -rf $(BUILD)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@echo; sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
+
+# ------------------------------------------------------------------- tests
+
+.PHONY: check test test-programs
+$(TEST_BIN): private SHELL := $(if $(TEST_FILTER),/bin/bash,/bin/sh)
+$(TEST_BIN): $(O)/tests/%: $(O)/tests/%.o $(O)/tests/check.o \
+             $(TEST_START)
+	$(call say,LD,$@)$(LINK) $(TEST_LDFLAGS) $(filter %.o,$^) $(LIBS) -lm -o $@ \
+	  $(TEST_FILTER)
+
+$(filter $(O)/tests/asm_%,$(TEST_BIN)): $(OBJ_asm)
+$(filter $(O)/tests/core_%,$(TEST_BIN)): $(OBJ_asm) $(OBJ_core)
+$(filter $(O)/tests/dispatch_%,$(TEST_BIN)): $(OBJ_asm) $(OBJ_core) \
+                                             $(OBJ_dispatch)
+$(filter-out $(O)/tests/asm_% $(O)/tests/core_% $(O)/tests/dispatch_%,\
+  $(TEST_BIN)): $(OBJ)
+
+# How the programs of this configuration are started, how much slower they
+# are than natively, and which of them.
+RUN_PREFIX := $(if $(SAN),$(shell setarch -R true 2>/dev/null && \
+                                  echo setarch -R))
+SLOWDOWN   := 1
+RUN_BIN    := $(TEST_BIN)
+ifneq ($(SAN),)
+  SLOWDOWN := 4
+endif
+ifeq ($(CPU),aarch64)
+  ifneq ($(CROSS),)
+    RUN_PREFIX := qemu-aarch64 -cpu max -L /usr/aarch64-linux-gnu
+    SLOWDOWN   := 10
+  endif
+endif
+ifeq ($(RUN),valgrind)
+  RUN_PREFIX := valgrind -q --error-exitcode=99 --fair-sched=yes
+  SLOWDOWN   := 20
+  RUN_BIN    := $(filter $(patsubst %,$(O)/tests/%,$(subst *,%,$(VALGRIND_TESTS))),\
+                $(TEST_BIN))
+endif
+
+# The shell tests and the examples belong to the plain configurations; the
+# shell tests run once, with gcc.
+PLAIN := $(if $(CROSS)$(SAN)$(LTO)$(DEBUG)$(HARD)$(CONTEXT)$(RUN),,yes)
+RUN_SHELL := $(if $(PLAIN),$(if $(IS_CLANG),,$(SHELL_TEST)))
+
+# Seconds for the programs of one configuration, and for all of `make check`.
+TEST_TIME  ?= 600
+CHECK_TIME ?= 1500
+
+test-programs: $(RUN_BIN) $(if $(RUN_SHELL),all) \
+               $(if $(RUN_SHELL)$(filter *,$(TESTS)),$(if $(PLAIN),$(EXAMPLES)))
+
+test: | need-TEST test-programs ## builds and runs the tests of one configuration
+	$(if $(TEST_SRC)$(SHELL_TEST),,$(error TESTS=$(TESTS): there are none))
+	@O=$(O) SAME="BUILD=$(BUILD) CC=$(CC) WERROR=$(WERROR)" \
+	 PREFIX_COMMAND="$(RUN_PREFIX)" TEST_TIME=$(TEST_TIME) \
+	 KIN_TEST_SLOWDOWN=$(SLOWDOWN) TESTS='$(TESTS)' \
+	 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+	 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1:die_after_fork=0 \
+	 tools/run-tests.sh $(or $(ROW),$(CONFIG)) $(O)/log$(RUN:%=-%) \
+	   $(RUN_BIN) $(RUN_SHELL)
+
+CHECKS ?= check-layers check-symbols check-headers check-orders check-tidy \
+          check-tls check-words
+
+check: ## everything: the checks of the source, and the tests in all of MATRIX=
+	@tools/need.sh $(NEED_CHECK)
+	@MAKE="$(MAKE)" BUILD=$(BUILD) TESTS='$(TESTS)' \
+	 TEST_TIME=$(TEST_TIME) CHECK_TIME=$(CHECK_TIME) \
+	 tools/check.sh "$(CHECKS)" "$(MATRIX)"
+
+# --------------------------------------------------- checks of the source
+
+.PHONY: $(CHECKS) symbols analyze
+
+check-layers: ## includes point downwards, and public headers have a layer
+	@awk -v layers="$(LAYERS)" -v uses="$(USES)" -v public="$(PUBLIC)" \
+	  -f tools/layers.awk $(SRC) $(HDR) $(API) $(EXAMPLE_SRC) \
+	  $(wildcard examples/*/*.[ch]) /dev/null
+
+check-symbols: $(O)/libkin.so ## symbols point downwards; only docs/symbols.txt is exported
+	@NM=$(NM) LD=$(CROSS)ld tools/symbols.sh $(O) "$(LAYERS)"
+	@NM=$(NM) tools/symbols.sh --exports $(O)/libkin.so | \
+	 diff -u docs/symbols.txt - || { echo "make symbols, if this is meant"; \
+	 exit 1; }
+
+symbols: $(O)/libkin.so ## writes docs/symbols.txt anew
+	NM=$(NM) tools/symbols.sh --exports $(O)/libkin.so > docs/symbols.txt
+
+check-headers: ## every header compiles alone; the public ones as C17 and C++17
+	@tools/headers.sh "$(API)" "$(HDR)"
+
+check-orders: ## every acquire, release or stronger names its partner
+	@awk -f tools/orders.awk $(filter %.c,$(SRC)) $(HDR) /dev/null
+
+check-tidy: ## sizes of files, functions and lines
+	@awk -v long_files="$(LONG_FILES)" -v long_functions="$(LONG_FUNCTIONS)" \
+	  -f tools/tidy.awk $(SRC) $(HDR) $(API) /dev/null
+
+check-tls: ## thread-local variables live in one file
+	@! grep -nE '^[^*]*\b(_Thread_local|__thread|thread_local)\b' \
+	  $(filter-out $(THREAD_LOCAL),$(SRC) $(HDR) $(API)) /dev/null
+
+check-words: ## no leftover marks, no names that POSIX owns
+	@! grep -nE '\bXX[X]\b|FIX[M]E' $(ALL_TEXT) /dev/null 2>/dev/null
+	@! grep -nE '\bkin_[a-z0-9_]*_t\b' $(SRC) $(HDR) $(API) /dev/null
+
+analyze: ## clang's thread-safety analysis: who may suspend, who holds what
+	@tools/need.sh clang=clang
+	@for f in $(filter %.c,$(SRC)); do \
+	   clang -std=gnu17 $(BASE_CPPFLAGS) -DKIN_ANALYZE -fsyntax-only \
+	     -Wthread-safety -Werror $$f || exit 1; done

@@ -1,0 +1,357 @@
+/* check.c -- the test harness: see check.h.
+ *
+ * The parent forks for every test and waits with a time limit; the child
+ * leaves the reason of its end in a page that both share.  The limit is the
+ * parent's, not an alarm in the child, so that a test may use every signal.
+ */
+#include "tests/check.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EXIT_SKIP = 77, WHY_MAX = 4096, LOG_MAX = 65536 };
+
+__attribute__((weak)) unsigned check_timeout_s = 60;
+
+static struct check_test *first, **last = &first;
+static char *why;                        /* shared between parent and child */
+static bool debugging;                   /* no fork; stop at the failure */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int events;                       /* guarded by lock */
+static bool finished;                    /* guarded by lock */
+static char log_text[LOG_MAX];           /* guarded by lock */
+static size_t log_length;                /* guarded by lock */
+
+void check_register(struct check_test *test)
+{
+    *last = test;
+    last = &test->next;
+}
+
+/* --- In the test's process ---------------------------------------------- */
+
+static void fail_va(struct check_place at, const char *format, va_list args)
+{
+    int n = snprintf(why, WHY_MAX, "%s:%d: ", at.file, at.line);
+    if (n >= 0 && n < WHY_MAX)
+        vsnprintf(why + n, (size_t)(WHY_MAX - n), format, args);
+    fflush(NULL);
+    if (debugging) {
+        fprintf(stderr, "%s\n", why);
+        abort();
+    }
+    _exit(1);
+}
+
+void check_fail(struct check_place at, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fail_va(at, format, args);
+    va_end(args);
+    abort();
+}
+
+void check_skip(const char *reason)
+{
+    snprintf(why, WHY_MAX, "%s", reason);
+    fflush(NULL);
+    _exit(EXIT_SKIP);
+}
+
+void check_eq(struct check_place at, const char *what, long long a,
+              long long b)
+{
+    if (a != b)
+        check_fail(at, "%s: %lld is not %lld", what, a, b);
+}
+
+void check_ptr(struct check_place at, const char *what, const void *a,
+               const void *b)
+{
+    if (a != b)
+        check_fail(at, "%s: %p is not %p", what, a, b);
+}
+
+void check_str(struct check_place at, const char *what, const char *a,
+               const char *b)
+{
+    if (a == b || (a && b && strcmp(a, b) == 0))
+        return;
+    check_fail(at, "%s is \"%s\", not \"%s\"", what, a ? a : "(null)",
+               b ? b : "(null)");
+}
+
+void check_event(struct check_place at, int n, bool is_last)
+{
+    pthread_mutex_lock(&lock);
+    int now = ++events;
+    bool late = finished;
+    finished = is_last;
+    pthread_mutex_unlock(&lock);
+    if (late)
+        check_fail(at, "event %d after finish(%d)", n, now - 1);
+    if (now != n)
+        check_fail(at, "event %d comes as number %d", n, now);
+}
+
+static bool is_finish_missing(void)
+{
+    pthread_mutex_lock(&lock);
+    bool missing = events > 0 && !finished;
+    pthread_mutex_unlock(&lock);
+    return missing;
+}
+
+void log_clear(void)
+{
+    pthread_mutex_lock(&lock);
+    log_length = 0;
+    log_text[0] = 0;
+    pthread_mutex_unlock(&lock);
+}
+
+void ev(const char *word)
+{
+    pthread_mutex_lock(&lock);
+    size_t room = LOG_MAX - log_length;
+    int n = snprintf(log_text + log_length, room, "%s%s",
+                     log_length > 0 ? " " : "", word);
+    bool fits = n >= 0 && (size_t)n < room;
+    if (fits)
+        log_length += (size_t)n;
+    pthread_mutex_unlock(&lock);
+    if (!fits)
+        check_fail(CHECK_HERE, "the event log is full");
+}
+
+void evi(long long number)
+{
+    char word[24];
+    snprintf(word, sizeof word, "%lld", number);
+    ev(word);
+}
+
+void check_log(struct check_place at, const char *words)
+{
+    static char copy[LOG_MAX];
+    pthread_mutex_lock(&lock);
+    memcpy(copy, log_text, log_length + 1);
+    pthread_mutex_unlock(&lock);
+    check_str(at, "the log", copy, words);
+}
+
+/* --- A process inside a test --------------------------------------------- */
+
+/* Ends this process with its parent, whatever its parent dies of. */
+static void become_child(void)
+{
+    struct rlimit no_core = { 0, 0 };
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setrlimit(RLIMIT_CORE, &no_core);
+}
+
+static size_t read_all(int fd, char *text, size_t size)
+{
+    size_t length = 0;
+    for (;;) {
+        char drop[256];
+        bool full = length + 1 >= size;
+        ssize_t n = full ? read(fd, drop, sizeof drop)
+                         : read(fd, text + length, size - 1 - length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        if (!full)
+            length += (size_t)n;
+    }
+    text[length] = 0;
+    return length;
+}
+
+int check_child(struct check_place at, bool dies, void (*fn)(void *),
+                void *arg, const char *text)
+{
+    char said[WHY_MAX / 2];
+    int fds[2], status = 0;
+
+    fflush(NULL);
+    if (pipe(fds) != 0)
+        check_fail(at, "pipe: %s", strerror(errno));
+    pid_t pid = fork();
+    if (pid < 0)
+        check_fail(at, "fork: %s", strerror(errno));
+    if (pid == 0) {
+        become_child();
+        dup2(fds[1], STDERR_FILENO);
+        close(fds[0]);
+        close(fds[1]);
+        fn(arg);
+        fflush(NULL);
+        _exit(0);
+    }
+    close(fds[1]);
+    read_all(fds[0], said, sizeof said);
+    close(fds[0]);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (dies != (status != 0))
+        check_fail(at, "%s (status %#x); it said: %s",
+                   dies ? "did not die" : "died", (unsigned)status, said);
+    if (!strstr(said, text))
+        check_fail(at, "did not say \"%s\" but: %s", text, said);
+    return status;
+}
+
+/* --- In the parent -------------------------------------------------------- */
+
+static long slowdown(void)
+{
+    const char *text = getenv("KIN_TEST_SLOWDOWN");
+    long n = text ? strtol(text, NULL, 10) : 1;
+    return n > 0 ? n : 1;
+}
+
+long long check_slow(long long duration)
+{
+    return duration * slowdown();
+}
+
+static void run_here(struct check_test *test)
+{
+    events = 0;
+    finished = false;
+    log_clear();
+    test->fn();
+    if (is_finish_missing())
+        check_fail((struct check_place){ test->name, 0 },
+                   "ended without finish(), after event %d", events);
+}
+
+/* Waits until the child ends, at most for the time limit, and ends it then.
+ * Returns its status, or -1 if it took too long. */
+static int wait_for(pid_t pid, const sigset_t *sigchld)
+{
+    struct timespec now, limit;
+    clock_gettime(CLOCK_MONOTONIC, &limit);
+    limit.tv_sec += check_timeout_s * slowdown();
+
+    int status = 0;
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (now.tv_sec >= limit.tv_sec) {
+            kill(pid, SIGKILL);
+            waitpid(pid, &status, 0);
+            return -1;
+        }
+        struct timespec second = { 1, 0 };
+        sigtimedwait(sigchld, NULL, &second);
+    }
+    return status;
+}
+
+static int report(const struct check_test *test, int status)
+{
+    const char *seed = getenv("KIN_SEED");
+    char reason[64];
+
+    if (status == 0) {
+        printf("ok %s\n", test->name);
+        return 0;
+    }
+    if (status > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIP) {
+        printf("skip %s: %s\n", test->name, why);
+        return EXIT_SKIP;
+    }
+    if (status < 0)
+        snprintf(reason, sizeof reason, "no end after %ld s",
+                 check_timeout_s * slowdown());
+    else if (WIFSIGNALED(status))
+        snprintf(reason, sizeof reason, "SIG%s",
+                 sigabbrev_np(WTERMSIG(status)));
+    else
+        snprintf(reason, sizeof reason, "exit %d", WEXITSTATUS(status));
+    printf("FAIL %s (%s%s%s%s%s)\n", test->name, reason, *why ? "; " : "",
+           why, seed ? "; KIN_SEED=" : "", seed ? seed : "");
+    return 1;
+}
+
+static int run_forked(struct check_test *test)
+{
+    sigset_t sigchld, before;
+    sigemptyset(&sigchld);
+    sigaddset(&sigchld, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &sigchld, &before);
+
+    why[0] = 0;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0) {
+        printf("FAIL %s (fork: %s)\n", test->name, strerror(errno));
+        return 1;
+    }
+    if (pid == 0) {
+        become_child();
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        run_here(test);
+        exit(0);
+    }
+    int result = report(test, wait_for(pid, &sigchld));
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    fflush(NULL);
+    return result;
+}
+
+static bool is_wanted(const struct check_test *test, int n, char **patterns)
+{
+    for (int i = 0; i < n; i++)
+        if (fnmatch(patterns[i], test->name, 0) == 0)
+            return true;
+    return n == 0;
+}
+
+int check_main(int argc, char **argv)
+{
+    int ran = 0, failed = 0, skipped = 0, arg = 1;
+    bool list = arg < argc && strcmp(argv[arg], "--list") == 0;
+    debugging = arg < argc && strcmp(argv[arg], "-d") == 0;
+    arg += list || debugging;
+
+    why = mmap(NULL, WHY_MAX, PROT_READ | PROT_WRITE,
+               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (why == MAP_FAILED)
+        abort();
+    for (struct check_test *test = first; test; test = test->next) {
+        if (!is_wanted(test, argc - arg, argv + arg))
+            continue;
+        ran++;
+        if (list) {
+            printf("%s\n", test->name);
+        } else if (debugging) {
+            run_here(test);
+        } else {
+            int result = run_forked(test);
+            failed += result == 1;
+            skipped += result == EXIT_SKIP;
+        }
+    }
+    if (ran == 0)
+        fprintf(stderr, "%s: no such test\n", argv[0]);
+    if (failed > 0 || ran == 0)
+        return 1;
+    return ran == skipped ? EXIT_SKIP : 0;
+}

@@ -1,0 +1,194 @@
+#!/bin/bash
+# The harness and the runner tell every kind of failure: a program with a test
+# for each is built and run, and scripts that lie about themselves are counted.
+. tests/check.sh
+
+# build_program: $scratch/program from a test file on stdin.
+build_program() {
+    { echo '#include "tests/check.h"'; cat; echo TEST_MAIN; } \
+        > "$scratch/program.c"
+    gcc -std=gnu17 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror \
+        -D_GNU_SOURCE -I. -pthread "$scratch/program.c" tests/check.c \
+        -o "$scratch/program"
+}
+
+# says STATUS TEXT...: the program ends with STATUS and prints every TEXT.
+says() {
+    local status=0 expected=$1
+    shift
+    "$scratch/program" > "$scratch/said" 2>&1 || status=$?
+    cat "$scratch/said"
+    [ "$status" = "$expected" ]
+    for text; do grep -qF -- "$text" "$scratch/said"; done
+}
+
+each_kind_of_failure_is_told_apart() {
+    build_program <<'END'
+#include <signal.h>
+#include <stdlib.h>
+TEST_TIMEOUT(1);
+static void nothing(void *arg) { (void)arg; }
+TEST(passes) { CHECK(1); }
+TEST(false_condition) { CHECK(1 == 2); }
+TEST(unequal) { CHECK_EQ(2 + 2, 5); }
+TEST(other_text) { CHECK_STR("a", "b"); }
+TEST(hangs) { for (;;) ; }
+TEST(crashes) { raise(SIGSEGV); }
+TEST(leaves) { exit(3); }
+TEST(survives) { check_dies(nothing, NULL, ""); }
+TEST(skips) { SKIP("it is late"); }
+END
+    says 1 'ok passes' \
+        'FAIL false_condition' 'CHECK(1 == 2)' \
+        'FAIL unequal' '2 + 2 == 5: 4 is not 5' \
+        'FAIL other_text' '"a" is "a", not "b"' \
+        'FAIL hangs (no end after 1 s)' \
+        'FAIL crashes (SIGSEGV)' \
+        'FAIL leaves (exit 3)' \
+        'FAIL survives' 'did not die' \
+        'skip skips: it is late'
+}
+run each_kind_of_failure_is_told_apart
+
+events_in_the_wrong_order_fail() {
+    build_program <<'END'
+TEST(right) { expect(1); reached(2); finish(3); }
+TEST(too_early) { expect(2); }
+TEST(twice) { expect(1); expect(1); }
+TEST(no_finish) { expect(1); }
+TEST(late) { finish(1); expect(2); }
+TEST(right_log) { ev("a"); evi(2); CHECK_LOG("a 2"); log_clear(); CHECK_LOG(""); }
+TEST(wrong_log) { ev("b"); CHECK_LOG("a"); }
+END
+    says 1 'ok right' 'event 2 comes as number 1' 'event 1 comes as number 2' \
+        'without finish(), after event 1' 'event 2 after finish(1)' \
+        'ok right_log' 'the log is "b", not "a"'
+}
+run events_in_the_wrong_order_fail
+
+a_death_is_examined() {
+    build_program <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include <signal.h>
+static void die(void *arg) { fprintf(stderr, "a %s tale\n", (char *)arg); abort(); }
+static void tell(void *arg) { fprintf(stderr, "a %s tale\n", (char *)arg); }
+static char sad[] = "sad";
+TEST(dies) { CHECK_EQ(check_dies(die, sad, "sad tale"), SIGABRT); }
+TEST(says) { check_says(tell, sad, "sad tale"); }
+TEST(wrong_words) { check_dies(die, sad, "happy"); }
+TEST(says_and_dies) { check_says(die, sad, "sad"); }
+END
+    says 1 'ok dies' 'ok says' 'FAIL wrong_words' 'did not say "happy"' \
+        'FAIL says_and_dies'
+}
+run a_death_is_examined
+
+tests_are_chosen_by_name() {
+    build_program <<'END'
+TEST(one) { CHECK(1); }
+TEST(two) { CHECK(1); }
+TEST(three) { CHECK(0); }
+END
+    [ "$("$scratch/program" 't[w]*')" = 'ok two' ]
+    [ "$("$scratch/program" --list | tr '\n' ' ')" = 'one two three ' ]
+    "$scratch/program" one two
+    ! "$scratch/program" nine || exit 1
+}
+run tests_are_chosen_by_name
+
+the_seed_of_a_failure_is_printed() {
+    build_program <<'END'
+TEST(fails) { CHECK(0); }
+END
+    export KIN_SEED=4711
+    says 1 'KIN_SEED=4711'
+}
+run the_seed_of_a_failure_is_printed
+
+a_failure_on_another_thread_ends_the_test() {
+    build_program <<'END'
+#include <pthread.h>
+static void *fail(void *arg) { CHECK(arg); return arg; }
+TEST(threaded)
+{
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, fail, NULL), 0);
+    pthread_join(thread, NULL);
+}
+END
+    says 1 'FAIL threaded (exit 1; ' 'CHECK(arg)'
+}
+run a_failure_on_another_thread_ends_the_test
+
+script() { # script NAME COMMANDS
+    printf '%s\n' "$2" > "$scratch/$1.sh"
+}
+
+# counts SUM...: the runner, over all scripts, ends with SUM.
+counts() {
+    local status=0
+    TESTS='*' tools/run-tests.sh label "$scratch/log" "$scratch"/*.sh \
+        > "$scratch/said" 2>&1 || status=$?
+    cat "$scratch/said"
+    tail -n 1 "$scratch/said" | grep -qF "$1"
+    return $status
+}
+
+the_runner_adds_up() {
+    script a 'echo ok 1; echo ok 2'
+    script b 'echo skip 3: why; exit 77'
+    counts '2 passed, 0 failed, 1 skipped'
+}
+run the_runner_adds_up
+
+the_runner_counts_what_ends_badly() {
+    script a 'echo ok 1; echo "FAIL 2 (x)"; exit 1'
+    script crash 'echo ok 1; kill -SEGV $$'
+    script exit3 'echo ok 1; exit 3'
+    script quiet 'exit 0'
+    script unsaid 'echo ok 1; exit 1'
+    ! counts '4 passed, 5 failed' || exit 1
+    counts '4 passed, 5 failed' || true
+    grep -q 'FAIL quiet.sh (ran no test)' "$scratch/said"
+    grep -q 'FAIL exit3.sh (exit 3)' "$scratch/said"
+}
+run the_runner_counts_what_ends_badly
+
+the_runner_ends_what_takes_too_long() {
+    script slow 'echo ok 1; sleep 100'
+    export TEST_TIME=1
+    ! counts x || exit 1
+    grep -q 'FAIL slow.sh (no end after 1 s)' "$scratch/said"
+}
+run the_runner_ends_what_takes_too_long
+
+no_programs_at_all_is_a_failure() {
+    ! TESTS='*' tools/run-tests.sh label "$scratch/log" || exit 1
+}
+run no_programs_at_all_is_a_failure
+
+bti_is_enforced_on_arm64() {
+    local cc=aarch64-linux-gnu-gcc
+    command -v $cc && command -v qemu-aarch64 || skip 'no ARM64 tools here'
+    cat > "$scratch/main.c" <<'END'
+extern char unmarked[], marked[];
+__asm__(".globl marked, unmarked\nmarked: bti c\nunmarked: ret");
+int main(int argc, char **argv)
+{
+    char *volatile target = argc > 1 && argv ? unmarked : marked;
+    ((void (*)(void))(void *)target)();
+    return 0;
+}
+END
+    $cc -mbranch-protection=standard -fPIC -nostartfiles -Wl,-z,force-bti \
+        "$scratch/main.c" tests/start_aarch64.S -o "$scratch/main"
+    set -- qemu-aarch64 -cpu max -L /usr/aarch64-linux-gnu "$scratch/main"
+    "$@"
+    local status=0
+    "$@" unmarked || status=$?
+    [ $status = $((128 + 4)) ]                   # SIGILL
+}
+run bti_is_enforced_on_arm64
+
+finish
