@@ -1,0 +1,69 @@
+/* core/memory.h -- the one way to memory: heap, mappings, advice, protection.
+ *
+ * Every allocation and mapping of the library goes through here, so that a
+ * test can make the n-th of them fail and can see that nothing is left.  In
+ * normal use that costs a relaxed load and a branch that is never taken.
+ *
+ * Unless its comment says otherwise, a function here
+ *   - may be called on any thread and on any fiber, and never suspends;
+ *   - returns 0 or a negative errno, and a failed call has no effect. */
+#ifndef KIN_CORE_MEMORY_H
+#define KIN_CORE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* As in <stdlib.h>.  NULL: no memory. */
+void *kin__malloc(size_t size) __attribute__((malloc));
+void *kin__calloc(size_t count, size_t size) __attribute__((malloc));
+void *kin__realloc(void *block, size_t size);
+void kin__free(void *block);
+
+/* Maps size bytes of zeroes: private, readable and writable, not reserved,
+ * never in huge pages.  size is a multiple of the page size.
+ * Errors: KIN_ENOMEM, whatever the reason. */
+int kin__map(size_t size, void **out);
+
+/* Errors: KIN_ENOMEM when the kernel would have to split a mapping and may
+ * not; what was mapped is mapped still. */
+int kin__unmap(void *start, size_t size);
+
+int kin__advise(void *start, size_t size, int advice);        /* madvise  */
+int kin__protect(void *start, size_t size, int protection);   /* mprotect */
+
+/* The system's page size, or a test's.  A power of two. */
+size_t kin__page_size(void);
+
+static inline size_t kin__page_round(size_t size)
+{
+    size_t page = kin__page_size();
+
+    return (size + page - 1) & ~(page - 1);
+}
+
+/* --- For calls that fail like memory does, and for tests -------------- */
+
+/* True if this call is to fail: asked before each creation of a thread, a
+ * descriptor, and whatever else a test must be able to refuse. */
+bool kin__fault(void);
+
+/* Makes the n-th call from now on fail (1: the next), and all after it if
+ * forever.  0 ends it.  Switches the watch on. */
+void kin__fail_at(unsigned long n, bool forever);
+
+/* Since kin__fail_at(): calls made, and how many of them were refused. */
+unsigned long kin__fail_calls(void);
+unsigned long kin__fail_hits(void);
+
+struct kin__memory_stats {
+    long blocks;                /* heap blocks, if watched all the time      */
+    size_t bytes_mapped;        /* by kin__map                               */
+};
+void kin__memory_watch(bool on);
+void kin__memory_get_stats(struct kin__memory_stats *stats);
+
+/* The test double: a multiple of the system's page size; 0: the system's.
+ * To be set before anything has been mapped. */
+void kin__page_size_set(size_t size);
+
+#endif /* KIN_CORE_MEMORY_H */

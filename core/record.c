@@ -1,0 +1,148 @@
+/* record.c -- records in slabs; a list per thread, a common depot.
+ *
+ * A free record is linked through its last word, so that the wait word near
+ * its start keeps its generation. */
+#include "core/record.h"
+
+#include "core/memory.h"
+#include "core/spin.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SLAB_RECORDS 204        /* 64 KiB of them */
+#define BATCH        64         /* how many go to or come from the depot */
+
+struct free_record {
+    unsigned char used[KIN__RECORD_SIZE - 2 * sizeof(void *)];
+    struct free_record *next_batch;     /* in the depot, of a batch's first  */
+    struct free_record *next;
+};
+
+_Static_assert(sizeof(struct free_record) == KIN__RECORD_SIZE, "layout");
+
+/* Batches of exactly BATCH records; guarded by lock. */
+static struct {
+    struct kin__spin lock;
+    struct free_record *batches;
+    struct free_record *strays;         /* of threads that ended             */
+    size_t stray_count;
+} depot;
+
+static struct free_record *pop_batch(void)
+{
+    struct free_record *batch;
+
+    kin__spin_lock(&depot.lock);
+    batch = depot.batches;
+    if (batch)
+        depot.batches = batch->next_batch;
+    kin__spin_unlock(&depot.lock);
+    return batch;
+}
+
+static void push_batch(struct free_record *batch)
+{
+    kin__spin_lock(&depot.lock);
+    batch->next_batch = depot.batches;
+    depot.batches = batch;
+    kin__spin_unlock(&depot.lock);
+}
+
+/* A batch from a new slab; the rest of the slab becomes batches too. */
+static struct free_record *map_batch(void)
+{
+    void *memory;
+    struct free_record *records;
+    size_t count = SLAB_RECORDS / BATCH * BATCH;
+
+    if (kin__map(kin__page_round(count * KIN__RECORD_SIZE), &memory) != 0)
+        return NULL;
+    records = memory;
+    for (size_t i = 0; i < count; i++)
+        records[i].next = (i + 1) % BATCH ? &records[i + 1] : NULL;
+    for (size_t i = BATCH; i < count; i += BATCH)
+        push_batch(&records[i]);
+    return records;
+}
+
+static struct free_record *pop_strays(size_t *count)
+{
+    struct free_record *strays;
+
+    kin__spin_lock(&depot.lock);
+    strays = depot.strays;
+    *count = depot.stray_count;
+    depot.strays = NULL;
+    depot.stray_count = 0;
+    kin__spin_unlock(&depot.lock);
+    return strays;
+}
+
+static __attribute__((noinline)) bool refill(struct kin__thread *thread)
+{
+    struct free_record *list = pop_batch();
+    size_t count = BATCH;
+
+    if (!list)
+        list = pop_strays(&count);
+    if (!list) {
+        list = map_batch();
+        count = BATCH;
+    }
+    thread->records = list;
+    thread->record_count = list ? count : 0;
+    return list != NULL;
+}
+
+void *kin__record_get(struct kin__thread *thread)
+{
+    struct free_record *record;
+
+    if (!thread->records && !refill(thread))
+        return NULL;
+    record = thread->records;
+    thread->records = record->next;
+    thread->record_count--;
+    return record;
+}
+
+/* Moves BATCH records from the thread's list to the depot. */
+static __attribute__((noinline)) void spill(struct kin__thread *thread)
+{
+    struct free_record *batch = thread->records, *last = batch;
+
+    for (int i = 1; i < BATCH; i++)
+        last = last->next;
+    thread->records = last->next;
+    thread->record_count -= BATCH;
+    last->next = NULL;
+    push_batch(batch);
+}
+
+void kin__record_put(struct kin__thread *thread, void *memory)
+{
+    struct free_record *record = memory;
+
+    record->next = thread->records;
+    thread->records = record;
+    if (++thread->record_count >= 4 * BATCH)
+        spill(thread);
+}
+
+void kin__record_thread_exit(struct kin__thread *thread)
+{
+    while (thread->record_count >= BATCH)
+        spill(thread);
+    kin__spin_lock(&depot.lock);
+    while (thread->records) {
+        struct free_record *record = thread->records;
+
+        thread->records = record->next;
+        record->next = depot.strays;
+        depot.strays = record;
+        depot.stray_count++;
+    }
+    kin__spin_unlock(&depot.lock);
+    thread->record_count = 0;
+}

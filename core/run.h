@@ -1,0 +1,123 @@
+/* core/run.h -- running fibers on a thread.
+ *
+ * A *runnable* is what can be run: a body that has not begun, or a fiber that
+ * has parked.  It has no stack before its first instruction.  A *frame* is
+ * something on this thread that runs runnables and to which control comes
+ * back: an event loop, a worker, or a call that runs one slice in place.
+ * Frames of one thread nest strictly.
+ *
+ *    native stack            host stack A              host stack B
+ *    ------------            ------------              ------------
+ *    kin__frame_run
+ *      switch ------------>  host_main
+ *                              next(frame) = r1 (new)
+ *                              r1->body()       <- a call, no switch
+ *                                parks, keeps A
+ *                                switch ------------>  host_main
+ *                                                        next(frame) = r2 (new)
+ *                                                        r2->body() returns
+ *                                                        next(frame) = r1
+ *                              <----------- switch       (B becomes the spare)
+ *                              r1->body() returns
+ *                              next(frame) = NULL: done
+ *      <---------- switch      (A becomes the spare)
+ *
+ * A body is called from host_main on a pooled stack.  If it parks it keeps the
+ * stack and the thread goes on with another: straight into the next parked
+ * fiber, or into host_main on a fresh one.  A body that never parks costs a
+ * call.
+ *
+ * A runnable is made visible to others (published) only by a function that
+ * runs on the next stack, after the switch: nobody can resume what is not yet
+ * saved.  A queue that only this thread reads is not visible to others. */
+#ifndef KIN_CORE_RUN_H
+#define KIN_CORE_RUN_H
+
+#include "core/fiber.h"
+#include "core/thread.h"
+#include "core/task.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* A body, or the rest of one.  Embedded in what the job layer launches; lives
+ * in type-stable memory (core/record.h), so that a late look at `wait_word` is
+ * always a look at a wait word. */
+struct kin__runnable {
+    struct kin_task task;           /* first; run == kin__runnable_run       */
+    const struct kin__runnable_ops *ops;
+    struct kin_fiber *fiber;        /* where it parked; NULL before the body */
+    _Atomic uint64_t wait_word;     /* see core/wait.h                       */
+    struct kin__wait *wait;         /* guarded by wait_word                  */
+    kin_error *error;               /* current error; the running fiber's    */
+    uint32_t stack_size;            /* of the body; 0: the default           */
+    uint32_t parks;                 /* how often it has parked; the fiber's  */
+};
+
+/* What the layer that launches it says. */
+struct kin__runnable_ops {
+    void (*body)(struct kin__runnable *self);   /* called once, on a host    */
+    void (*ready)(struct kin__runnable *self);  /* dispatches it; any thread */
+    void (*refuse)(struct kin__runnable *self, int code); /* no stack for it */
+    /* Its dispatcher took it and then closed: it must run elsewhere. */
+    void (*reject)(struct kin__runnable *self, int code);
+    /* Says who it is, for a report; in a signal handler. */
+    void (*describe)(struct kin__runnable *self, char *buffer, size_t size);
+};
+
+/* task->run of every runnable: runs one slice in place, in a frame of its own,
+ * and returns when it parks or ends.  Loops recognise it and go the short way
+ * instead (kin__frame_run).  Any thread, on or off a fiber. */
+void kin__runnable_run(struct kin_task *task);
+
+struct kin__frame {
+    struct kin__frame *outer;
+    struct kin_fiber *host;         /* where control goes back to            */
+
+    /* The next task, without blocking; NULL if there is none now.  It may be
+     * called on the stack of a fiber that is about to park.  It may fire
+     * timers, but must not run tasks. */
+    struct kin_task *(*poll)(struct kin__frame *self);
+
+    /* The next task; blocks the thread until there is one.  NULL: this frame
+     * is done.  Called on a host stack, with nothing unpublished. */
+    struct kin_task *(*next)(struct kin__frame *self);
+
+    struct kin__runnable *current;  /* saved while the frame runs            */
+    struct kin_task *pending;       /* saved likewise                        */
+    unsigned no_suspend;            /* saved likewise                        */
+    bool in_place_active;           /* saved likewise                        */
+};
+
+/* Runs the frame on a host stack until next() returns NULL, with the calling
+ * stack blocked meanwhile.  May be nested, on or off a fiber.
+ * Errors: KIN_ENOMEM if no stack can be had; nothing has run then. */
+int kin__frame_run(struct kin__frame *frame);
+
+/* Makes sure that a kin__frame_run or kin__runnable_run that comes next on this
+ * thread does not fail.  KIN_ENOMEM. */
+int kin__frame_prepare(void);
+
+/* Parks the running runnable: leaves its stack, then calls publish(arg) on the
+ * next one, from which moment it may be run again, on any thread, by
+ * dispatching its task.  Returns 0 when it has been.  KIN_ENOMEM: no stack to
+ * go to; it has not parked, publish has not been called. */
+int kin__park(void (*publish)(void *arg), void *arg);
+
+/* Parks the running runnable behind `requeue`: for a queue that only this
+ * thread reads.  requeue(task) is called before leaving.  If the next task is
+ * the runnable itself, there is no switch. */
+int kin__park_local(void (*requeue)(struct kin_task *task));
+
+/* Runs task in place, or queues it if an in-place slice is active on this
+ * thread; the outermost drains the queue.  For Unconfined and the immediate
+ * dispatchers. */
+void kin__run_in_place(struct kin_task *task);
+
+/* Takes the oldest queued in-place task, or NULL: a loop runs these first. */
+struct kin_task *kin__in_place_take(void);
+
+/* At the end of a thread. */
+void kin__run_thread_exit(struct kin__thread *thread);
+
+#endif /* KIN_CORE_RUN_H */

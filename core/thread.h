@@ -1,0 +1,55 @@
+/* core/thread.h -- what kin knows of an OS thread: the one thread-local.
+ *
+ * A fiber may park on one thread and go on on another, and compilers keep the
+ * address of a thread-local in a register meanwhile.  So there is a single
+ * thread-local variable, in thread.c, behind an accessor that is not inlined;
+ * its result must not be used again after anything that may have switched. */
+#ifndef KIN_CORE_THREAD_H
+#define KIN_CORE_THREAD_H
+
+#include "core/fiber.h"
+#include "core/stack.h"
+#include "core/task.h"
+#include "kin/error.h"
+
+struct kin__frame;
+struct free_record;
+struct kin__runnable;
+
+/* Everything here is the thread's own: no other thread looks at it. */
+struct kin__thread {
+    struct kin_fiber *fiber;        /* the stack that is running             */
+    struct kin_fiber *left;         /* ASan: the one left last               */
+    void (*then)(void *arg);        /* ASan: what is to run after the switch */
+    void *then_arg;
+    struct kin__runnable *current;  /* what runs on it, or NULL              */
+    struct kin__frame *frame;       /* who gets control back (core/run.h)    */
+    struct kin_task *pending;       /* for the host stack switched to        */
+    struct kin_fiber *spare;        /* a host stack, suspended and idle      */
+    unsigned no_suspend;            /* > 0: inside a callback, see below     */
+
+    struct {                        /* in-place slices (core/run.h)          */
+        bool active;
+        struct kin__task_queue queue;
+    } in_place;
+
+    void *loop;                     /* dispatch/: this thread's event loop   */
+    void *main;                     /* dispatch/: Main, if it is this thread */
+    void *worker;                   /* dispatch/: this thread as a worker    */
+    kin_error *error;               /* current error when there is no fiber  */
+    struct free_record *records;     /* free records (core/record.c)          */
+    size_t record_count;            /* how many */
+    struct kin__stack_cache stacks;
+    struct kin_fiber native;        /* stands for the thread's own stack     */
+    bool entered;                   /* set up, and to be torn down at exit   */
+    bool ready;                     /* has what running fibers needs         */
+};
+
+/* The calling thread's record.  Valid until the next switch. */
+struct kin__thread *kin__thread(void);
+
+/* A callback that must not suspend runs between these two. */
+void kin__no_suspend_begin(void);
+void kin__no_suspend_end(void);
+
+#endif /* KIN_CORE_THREAD_H */

@@ -1,0 +1,399 @@
+/* wait.c -- see wait.h.
+ *
+ *   wait_word:  generation (56 bits) | CALLING | LATE | BUSY | state (3 bits)
+ *
+ *   LATE   a wake that came after a cancellation has been swallowed; a wrong
+ *          value only makes one report say "too late" for "already".
+ *   CALLING  with BUSY: a cancelling callback runs; whoever would wait for BUSY
+ *          to end, perhaps from inside it, must not. */
+#include "core/wait.h"
+
+#include "core/check.h"
+#include "core/thread.h"
+
+#include <sched.h>
+#include <stddef.h>
+
+#define STATE_MASK       ((uint64_t)7)
+#define BUSY             ((uint64_t)8)
+#define LATE             ((uint64_t)16)
+#define CALLING          ((uint64_t)32)
+#define GENERATION_SHIFT 8
+
+static uint64_t word_of(uint64_t generation, enum kin__wait_state state)
+{
+    return generation << GENERATION_SHIFT | (uint64_t)state;
+}
+
+static enum kin__wait_state state_of(uint64_t word)
+{
+    return (enum kin__wait_state)(word & STATE_MASK);
+}
+
+static bool is_open(uint64_t word)
+{
+    return state_of(word) == KIN__WAIT_UNDECIDED
+        || state_of(word) == KIN__WAIT_PARKED;
+}
+
+static void relax(unsigned *rounds)
+{
+    if (++*rounds % 64 == 0)
+        sched_yield();
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+void kin__wait_begin(struct kin__wait *wait, const void *owner)
+{
+    struct kin__runnable *r = kin__thread()->current;
+    uint64_t generation;
+
+    /* relaxed: only the running fiber begins and ends waits */
+    generation = (atomic_load_explicit(&r->wait_word, memory_order_relaxed)
+                  >> GENERATION_SHIFT) + 1;
+    *wait = (struct kin__wait){ .runnable = r, .generation = generation,
+                                .owner = owner };
+    r->wait = wait;
+    /*   begin()                        cancel of the owner
+     *   1 wait_word = UNDECIDED        1 owner's state = cancelled
+     *   2 owner's state cancelled?     2 wait_word open?
+     * Either the fiber sees the cancellation or the canceller sees the wait.
+     * seq_cst exchange: pairs with seq_cst load in kin__wait_cancel_owned() */
+    atomic_exchange_explicit(&r->wait_word,
+                             word_of(generation, KIN__WAIT_UNDECIDED),
+                             memory_order_seq_cst);
+}
+
+/* The word when nobody is busy with *wait.  Only the fiber calls this. */
+static uint64_t quiet_word(struct kin__runnable *r)
+{
+    unsigned rounds = 0;
+    uint64_t word;
+
+    /* acquire: pairs with release in decided(): the outcome is written */
+    while ((word = atomic_load_explicit(&r->wait_word, memory_order_acquire))
+           & BUSY)
+        relax(&rounds);
+    return word;
+}
+
+/* Moves the word from open to `state`; false if somebody has decided.  Waits
+ * while the word is open but locked, which is for a few instructions. */
+static bool move_undecided(struct kin__wait *wait, enum kin__wait_state state)
+{
+    struct kin__runnable *r = wait->runnable;
+    uint64_t expected = word_of(wait->generation, KIN__WAIT_UNDECIDED);
+
+    /* release: publishes the saved stack; pairs with acquire in claim().
+     * acquire: pairs with release in decided() */
+    while (!atomic_compare_exchange_strong_explicit(
+               &r->wait_word, &expected, word_of(wait->generation, state),
+               memory_order_acq_rel, memory_order_acquire)) {
+        if (state_of(expected) != KIN__WAIT_UNDECIDED)
+            return false;
+        expected = quiet_word(r);
+        if (state_of(expected) != KIN__WAIT_UNDECIDED)
+            return false;
+    }
+    return true;
+}
+
+/* Waits until nobody looks at *wait any more, and makes the word IDLE.  A
+ * decided word is locked only by those who have a handle: where none was given
+ * out a store is enough. */
+static void settle(struct kin__wait *wait)
+{
+    struct kin__runnable *r = wait->runnable;
+    uint64_t idle = word_of(wait->generation, KIN__WAIT_IDLE);
+    uint64_t word = quiet_word(r);
+
+    if (wait->shared) {
+        /* acquire: pairs with release in kin__wait_on_cancel() */
+        while (!atomic_compare_exchange_weak_explicit(
+                   &r->wait_word, &word, idle, memory_order_acquire,
+                   memory_order_relaxed))
+            word = quiet_word(r);
+    } else {
+        /* relaxed: whoever finds IDLE does nothing */
+        atomic_store_explicit(&r->wait_word, idle, memory_order_relaxed);
+    }
+}
+
+/* Runs on the next stack.  If the wait was decided since, the fiber has to be
+ * made runnable here: the one who decided saw it not parked. */
+static void publish(void *arg)
+{
+    struct kin__wait *wait = arg;
+    struct kin__runnable *r = wait->runnable;
+
+    if (!move_undecided(wait, KIN__WAIT_PARKED))
+        r->ops->ready(r);
+}
+
+int kin__wait_park(struct kin__wait *wait)
+{
+    struct kin__runnable *r = wait->runnable;
+    int err = 0;
+
+    /* relaxed: publish() and settle() look again */
+    if (state_of(atomic_load_explicit(&r->wait_word, memory_order_relaxed))
+        == KIN__WAIT_UNDECIDED) {
+        err = kin__park(publish, wait);
+        if (err && !move_undecided(wait, KIN__WAIT_CANCELLED))
+            err = 0;                    /* decided meanwhile: no need to park */
+    }
+    settle(wait);
+    if (err)
+        wait->outcome = KIN__WAIT_CANCELLED;
+    return err;
+}
+
+void kin__wait_end(struct kin__wait *wait)
+{
+    if (!move_undecided(wait, KIN__WAIT_IDLE))
+        settle(wait);
+}
+
+/* Locks *wait of that generation; 0 if it is over.  `decided_too` is only for
+ * those who have a handle: see settle().  Unlocked by clearing BUSY. */
+static uint64_t lock(struct kin__runnable *r, uint64_t generation,
+                     bool decided_too)
+{
+    /* acquire: pairs with release in decided() */
+    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
+    unsigned rounds = 0;
+
+    for (;;) {
+        if (word >> GENERATION_SHIFT != generation
+            || state_of(word) == KIN__WAIT_IDLE
+            || (word & CALLING) || (!decided_too && !is_open(word)))
+            return 0;
+        if (word & BUSY) {
+            relax(&rounds);
+            /* acquire: pairs with release in decided() */
+            word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
+        } else if (atomic_compare_exchange_weak_explicit(
+                       &r->wait_word, &word, word | BUSY,
+                       /* acquire: pairs with release in decided() */
+                       memory_order_acquire, memory_order_acquire)) {
+            return word;
+        }
+    }
+}
+
+static void unlock(struct kin__runnable *r)
+{
+    /* release: pairs with acquire in lock(), claim() and quiet_word() */
+    atomic_fetch_and_explicit(&r->wait_word, ~BUSY, memory_order_release);
+}
+
+/* Takes the decision for RESUMED, leaving BUSY set; *before is what it was.
+ * The three answers are those of kin__wait_wake(). */
+static int claim(struct kin__runnable *r, uint64_t generation,
+                 enum kin__wait_state *before)
+{
+    /* acquire: pairs with release in decided() */
+    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
+    unsigned rounds = 0;
+
+    for (;;) {
+        if (word >> GENERATION_SHIFT != generation
+            || state_of(word) == KIN__WAIT_IDLE)
+            return KIN_ESTALE;
+        if (!is_open(word))
+            return state_of(word) == KIN__WAIT_RESUMED || (word & LATE)
+                       ? KIN_EALREADY : KIN_ESTALE;
+        if (word & BUSY) {              /* on_cancel is being registered */
+            relax(&rounds);
+            /* acquire: pairs with release in kin__wait_on_cancel() */
+            word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
+            continue;
+        }
+        *before = state_of(word);
+        /* acquire: pairs with release in publish(); release: with acquire in
+         * a second claim() */
+        if (atomic_compare_exchange_weak_explicit(
+                &r->wait_word, &word, word_of(generation, KIN__WAIT_RESUMED) | BUSY,
+                memory_order_acq_rel, memory_order_acquire))
+            return 0;
+    }
+}
+
+/* The outcome is written: lets go of *wait, and has a parked fiber go on. */
+static void decided(struct kin__runnable *r, enum kin__wait_state before)
+{
+    /* release: publishes the outcome; pairs with acquire in settle() */
+    atomic_fetch_and_explicit(&r->wait_word, ~(BUSY | CALLING),
+                              memory_order_release);
+    if (before == KIN__WAIT_PARKED)
+        r->ops->ready(r);
+}
+
+/* As claim, and remembers that one came too late. */
+static int claim_resume(struct kin__runnable *r, uint64_t generation,
+                        enum kin__wait_state *before)
+{
+    uint64_t cancelled = word_of(generation, KIN__WAIT_CANCELLED);
+    int err = claim(r, generation, before);
+
+    if (err == KIN_ESTALE)
+        /* relaxed: LATE only chooses between two reports */
+        atomic_compare_exchange_strong_explicit(
+            &r->wait_word, &cancelled, cancelled | LATE, memory_order_relaxed,
+            memory_order_relaxed);
+    return err;
+}
+
+int kin__wait_wake(struct kin__runnable *r, uint64_t generation, int result,
+                   kin_error *error)
+{
+    enum kin__wait_state before;
+    int err = claim_resume(r, generation, &before);
+
+    if (err) {
+        kin_error_release(error);
+        return err;
+    }
+    r->wait->result = result;
+    r->wait->error = error;
+    r->wait->outcome = KIN__WAIT_RESUMED;
+    decided(r, before);
+    return 0;
+}
+
+/* Why that wait was cancelled: a new reference; NULL if it is over, or its
+ * callback is running. */
+static kin_error *cause_of(struct kin__runnable *r, uint64_t generation)
+{
+    uint64_t word = lock(r, generation, true);
+    kin_error *cause = NULL;
+
+    if (!word)
+        return NULL;
+    if (state_of(word) == KIN__WAIT_CANCELLED)
+        cause = kin_error_retain(r->wait->error);
+    unlock(r);
+    return cause;
+}
+
+int kin__wait_wake_value(struct kin__runnable *r, uint64_t generation,
+                         void (*on_undelivered)(void *value, kin_error *cause),
+                         void *value, kin_error **cause)
+{
+    enum kin__wait_state before;
+    int err = claim_resume(r, generation, &before);
+
+    *cause = err == KIN_ESTALE ? cause_of(r, generation) : NULL;
+    if (err)
+        return err;
+    r->wait->on_undelivered = on_undelivered;
+    r->wait->value = value;
+    r->wait->outcome = KIN__WAIT_RESUMED;
+    decided(r, before);
+    return 0;
+}
+
+/* *wait is locked, and open: decides. */
+static void cancel_locked(struct kin__runnable *r, uint64_t locked,
+                          kin_error *cause)
+{
+    struct kin__wait *wait = r->wait;
+
+    /* relaxed: BUSY is ours, and stays until decided() */
+    atomic_store_explicit(&r->wait_word,
+                          word_of(locked >> GENERATION_SHIFT,
+                                  KIN__WAIT_CANCELLED)
+                              | BUSY | (wait->on_cancel ? CALLING : 0),
+                          memory_order_relaxed);
+    wait->error = kin_error_retain(cause);
+    wait->outcome = KIN__WAIT_CANCELLED;
+    if (wait->on_cancel) {
+        kin__no_suspend_begin();
+        wait->on_cancel(cause, wait->on_cancel_arg);
+        kin__no_suspend_end();
+    }
+    decided(r, state_of(locked));
+}
+
+bool kin__wait_cancel_owned(struct kin__runnable *r, const void *owner,
+                            kin_error *cause)
+{
+    uint64_t word, locked;
+
+    for (;;) {
+        /* seq_cst: pairs with seq_cst exchange in kin__wait_begin() */
+        word = atomic_load_explicit(&r->wait_word, memory_order_seq_cst);
+        if (!is_open(word))
+            return false;
+        locked = lock(r, word >> GENERATION_SHIFT, false);
+        if (!locked)
+            continue;                   /* that wait is over: look again */
+        if (r->wait->owner == owner)
+            break;
+        unlock(r);
+        return false;
+    }
+    cancel_locked(r, locked, cause);
+    return true;
+}
+
+bool kin__wait_cancel(struct kin__runnable *r, uint64_t generation,
+                      kin_error *cause)
+{
+    uint64_t locked = lock(r, generation, false);
+
+    if (!locked)
+        return false;
+    if (!r->wait->owner) {
+        unlock(r);
+        return false;
+    }
+    cancel_locked(r, locked, cause);
+    return true;
+}
+
+int kin__wait_on_cancel(struct kin__runnable *r, uint64_t generation,
+                        void (*fn)(kin_error *cause, void *arg), void *arg)
+{
+    uint64_t word = lock(r, generation, true);
+    struct kin__wait *wait;
+    kin_error *cause = NULL;
+    int err = 0;
+
+    if (!word)
+        /* relaxed: it tells only which of two codes it is */
+        return atomic_load_explicit(&r->wait_word, memory_order_relaxed)
+                       & CALLING ? KIN_EALREADY : KIN_ESTALE;
+    wait = r->wait;
+    if (!wait->owner)
+        err = KIN_ENOTSUP;
+    else if (wait->on_cancel)
+        err = KIN_EALREADY;
+    if (!err) {
+        wait->on_cancel = fn;
+        wait->on_cancel_arg = arg;
+        if (state_of(word) == KIN__WAIT_CANCELLED)
+            cause = kin_error_retain(wait->error);
+    }
+    unlock(r);
+    if (!err && state_of(word) == KIN__WAIT_CANCELLED) {
+        kin__no_suspend_begin();
+        fn(cause, arg);
+        kin__no_suspend_end();
+        kin_error_release(cause);
+    }
+    return err;
+}
+
+enum kin__wait_state kin__wait_state(struct kin__runnable *r,
+                                     uint64_t generation)
+{
+    /* acquire: pairs with release in decided() */
+    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
+
+    if (word >> GENERATION_SHIFT != generation)
+        return KIN__WAIT_IDLE;
+    return state_of(word);
+}

@@ -1,0 +1,136 @@
+/* words.h -- the words that the tests about jobs are written in.
+ *
+ * A scenario's `throw E` is THROW(E): errors are known by name and compared by
+ * identity.  Handlers log what they get: "H(E)", "C(null)".  RUN(body) runs
+ * body on an event loop of its own, from a plain thread.
+ *
+ * To be included last: its names are short. */
+#ifndef KIN_TESTS_WORDS_H
+#define KIN_TESTS_WORDS_H
+
+#include "tests/job_helpers.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define UNUSED __attribute__((unused))
+#define BODY(name) static int name(UNUSED kin_scope *scope, UNUSED void *arg)
+#define RUN(body)  CHECK_EQ(kin_run_blocking((body), NULL), 0)
+#define MUST(call) CHECK_EQ((call), 0)
+#define THROW(error) return kin_error_rethrow(error)
+#define WORD(value) ((void *)(intptr_t)(value))
+
+/* --- Errors with a name ------------------------------------------------- */
+
+static inline kin_error *error_named(const char *name, int code)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static kin_error *known[16];
+    size_t i = 0;
+
+    pthread_mutex_lock(&lock);
+    while (i < 15 && known[i] && strcmp(kin_error_message(known[i]), name))
+        i++;
+    if (!known[i])
+        known[i] = kin_error_new("", code, NULL, "%s", name);
+    kin_error *error = known[i];
+    pthread_mutex_unlock(&lock);
+    return error;
+}
+
+#define E  error_named("E", -EIO)
+#define E1 error_named("E1", -EIO)
+#define E2 error_named("E2", -EIO)
+#define E3 error_named("E3", -EIO)
+#define CE error_named("CE", KIN_ECANCELED)
+
+/* --- Bodies ------------------------------------------------------------- */
+
+/* try { delay(INF) } finally { ev(arg) } */
+UNUSED BODY(say_finally)
+{
+    int err = kin_delay(KIN_NEVER);
+    ev(arg);
+    return err;
+}
+
+UNUSED BODY(wait_forever)
+{
+    return kin_delay(KIN_NEVER);
+}
+
+/* withContext(NonCancellable) { body } */
+static inline int shielded(kin_body *body, void *arg)
+{
+    return kin_with_context(body, arg, .context = shield());
+}
+
+UNUSED BODY(await_deferred)
+{
+    return kin_await(arg, NULL);
+}
+
+/* launch(job) {...}: job in the place of the scope's. */
+#define LAUNCH_UNDER(parent, scope, body, ...)                            \
+    do {                                                                  \
+        kin_context *under_ = kin_context_of_job(parent);                 \
+        MUST(kin_launch((scope), (body), __VA_ARGS__, .context = under_)); \
+        kin_context_release(under_);                                      \
+    } while (0)
+
+/* --- Callbacks ---------------------------------------------------------- */
+
+static inline void ev_error(char letter, kin_error *error)
+{
+    char word[128];
+    snprintf(word, sizeof word, "%c(%s)", letter,
+             error ? kin_error_message(error) : "null");
+    ev(word);
+}
+
+static inline int log_failure(UNUSED kin_job *job, kin_error *error,
+                              UNUSED void *arg)
+{
+    ev_error('H', error);
+    return 0;
+}
+
+static inline int log_completion(UNUSED kin_job *job, kin_error *cause,
+                                 UNUSED void *arg)
+{
+    ev_error('C', cause);
+    return 0;
+}
+
+/* --- Threads ------------------------------------------------------------ */
+
+/* Blocks the thread: for scenarios about that. */
+static inline void block_ms(long ms)
+{
+    struct timespec rest = { ms / 1000, ms % 1000 * 1000000 };
+    while (nanosleep(&rest, &rest) != 0)
+        ;
+}
+
+static inline pthread_t start_thread(void *(*fn)(void *), void *arg)
+{
+    pthread_t thread;
+    MUST(pthread_create(&thread, NULL, fn, arg));
+    return thread;
+}
+
+UNUSED BODY(join_body)
+{
+    return kin_join(arg);
+}
+
+/* From a plain thread: waits until job is final. */
+static inline void wait_for_job(kin_job *job)
+{
+    MUST(kin_run_blocking(join_body, job));
+}
+
+#endif
