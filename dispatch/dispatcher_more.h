@@ -1,0 +1,32 @@
+/* dispatch/dispatcher_more.h -- what kin's own dispatchers can beyond the
+ * public table of functions.
+ *
+ * A dispatcher may embed one of its own: `parallelism` differs from view to
+ * view.  Foreign dispatchers have none (dispatcher->more == NULL). */
+#ifndef KIN_DISPATCH_DISPATCHER_MORE_H
+#define KIN_DISPATCH_DISPATCHER_MORE_H
+
+#include "kin/dispatcher.h"
+
+struct kin__dispatcher_more {
+    /* Makes a view for n >= 1 slices at once, or retains self; it decides
+     * alone.  NULL: self, retained, if 0 < parallelism <= n; else
+     * kin__limited_new(). */
+    int (*limited)(kin_dispatcher *self, int n, const char *name,
+                   kin_dispatcher **view);
+
+    /* kin_dispatcher_close.  NULL: cannot be closed. */
+    int (*close)(kin_dispatcher *self);
+
+    int parallelism;            /* slices at once, at most; 0: not known     */
+    bool immortal;              /* retain and release do nothing             */
+};
+
+/* A view of any dispatcher (dispatch/limited.c): a worker of the view is a
+ * task on base that runs what is queued, up to 16 slices in place, then goes
+ * to the tail of base.  *view is the caller's; it retains base.
+ * Errors: KIN_ENOMEM. */
+int kin__limited_new(kin_dispatcher *base, int n, const char *name,
+                     kin_dispatcher **view);
+
+#endif /* KIN_DISPATCH_DISPATCHER_MORE_H */

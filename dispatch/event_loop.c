@@ -1,0 +1,304 @@
+/* event_loop.c -- see event_loop.h.
+ *
+ * The inbox is a list, newest first, to which anyone pushes by a
+ * compare-and-swap and which the owner takes as a whole; CLOSED in its place
+ * ends it, so that no task can get into a loop that nobody runs. */
+#include "dispatch/event_loop.h"
+
+#include "core/check.h"
+#include "core/memory.h"
+#include "core/thread.h"
+#include "dispatch/scheduler.h"
+
+#include <stddef.h>
+
+static struct kin_task closed_mark;
+#define CLOSED (&closed_mark)
+
+void kin__event_loop_init(struct kin__event_loop *loop,
+                          const struct kin_dispatcher_ops *ops,
+                          const char *name)
+{
+    *loop = (struct kin__event_loop){ .refuse = NULL };
+    loop->dispatcher.ops = ops;
+    loop->dispatcher.name = name;
+    loop->dispatcher.refs = 1;
+    /* relaxed: published with the loop itself */
+    atomic_store_explicit(&loop->owner, kin__thread(), memory_order_relaxed);
+}
+
+static bool is_owner(struct kin__event_loop *loop)
+{
+    /* relaxed: only the owner's own thread can find itself here */
+    return atomic_load_explicit(&loop->owner, memory_order_relaxed)
+           == kin__thread();
+}
+
+static void wake(struct kin__event_loop *loop)
+{
+    if (loop->announce)
+        loop->announce(loop);
+    kin__parker_wake(&loop->parker);
+}
+
+static int push_inbox(struct kin__event_loop *loop, struct kin_task *task)
+{
+    /* relaxed: the exchange below orders it */
+    struct kin_task *head = atomic_load_explicit(&loop->inbox,
+                                                 memory_order_relaxed);
+
+    do {
+        if (head == CLOSED)
+            return loop->refuse(task);
+        task->next = head;
+        /* release: publishes the task; pairs with acquire in take_inbox() */
+    } while (!atomic_compare_exchange_weak_explicit(
+                 &loop->inbox, &head, task, memory_order_release,
+                 memory_order_relaxed));
+    if (!head)
+        wake(loop);
+    return 0;
+}
+
+/* Appends the inbox to the queue, oldest first; leaves `mark` in its place. */
+static void take_inbox(struct kin__event_loop *loop, struct kin_task *mark)
+{
+    struct kin_task *reversed = NULL, *next, *task;
+
+    /* relaxed: only the owner closes it, and it stays closed */
+    if (atomic_load_explicit(&loop->inbox, memory_order_relaxed) == CLOSED)
+        return;
+    /* acquire: pairs with release in push_inbox() */
+    task = atomic_exchange_explicit(&loop->inbox, mark, memory_order_acquire);
+    for (; task; task = next) {
+        next = task->next;
+        task->next = reversed;
+        reversed = task;
+    }
+    for (; reversed; reversed = next) {
+        next = reversed->next;
+        kin__task_queue_push(&loop->queue, reversed);
+    }
+}
+
+/* What has come due goes to the queue before anything newer does. */
+static void fire_due(struct kin__event_loop *loop)
+{
+    int64_t now;
+
+    if (kin__timers_earliest(&loop->timers) == KIN_NEVER || loop->firing)
+        return;
+    now = kin_now();
+    if (kin__timers_earliest(&loop->timers) > now)
+        return;
+    loop->firing = true;
+    kin__timers_fire(&loop->timers, now);
+    loop->firing = false;
+}
+
+int kin__event_loop_dispatch(struct kin_dispatcher *self, struct kin_task *task)
+{
+    struct kin__event_loop *loop = (struct kin__event_loop *)self;
+
+    if (!is_owner(loop))
+        return push_inbox(loop, task);
+    fire_due(loop);
+    kin__task_queue_push(&loop->queue, task);
+    if (loop->announce)
+        loop->announce(loop);
+    return 0;
+}
+
+int kin__event_loop_set_timer(struct kin_dispatcher *self,
+                              struct kin_timer *timer, int64_t deadline)
+{
+    struct kin__event_loop *loop = (struct kin__event_loop *)self;
+    bool earlier;
+    int err;
+
+    kin__timers_disarm(timer);
+    if (deadline == KIN_NEVER)
+        return 0;
+    /* relaxed: a loop that closes meanwhile hands its timers over */
+    if (!atomic_load_explicit(&loop->owner, memory_order_relaxed))
+        return kin__scheduler_set_timer(timer, deadline);
+    earlier = deadline < kin__timers_earliest(&loop->timers);
+    err = kin__timers_arm(&loop->timers, timer, deadline);
+    if (!err && earlier && (loop->announce || !is_owner(loop)))
+        wake(loop);
+    return err;
+}
+
+static struct kin_task *frame_poll(struct kin__frame *frame);
+
+static void requeue(struct kin_task *task)
+{
+    struct kin__event_loop *loop = kin__thread()->loop;
+
+    fire_due(loop);
+    kin__task_queue_push(&loop->queue, task);
+}
+
+int kin__event_loop_yield(struct kin_dispatcher *dispatcher)
+{
+    struct kin__thread *thread = kin__thread();
+
+    if (thread->loop != dispatcher || thread->frame->poll != frame_poll
+        || !is_owner(thread->loop))
+        return KIN_ENOTSUP;
+    return kin__park_local(requeue);
+}
+
+struct kin_task *kin__event_loop_poll(struct kin__event_loop *loop)
+{
+    struct kin_task *task = kin__in_place_take();
+
+    if (task)
+        return task;
+    /* relaxed: taken with an acquire exchange if there is something */
+    if (atomic_load_explicit(&loop->inbox, memory_order_relaxed))
+        take_inbox(loop, NULL);
+    fire_due(loop);
+    return kin__task_queue_pop(&loop->queue);
+}
+
+int64_t kin__event_loop_deadline(struct kin__event_loop *loop)
+{
+    /* relaxed: the parker's wake-up comes after the push */
+    if (loop->queue.head || kin__thread()->in_place.queue.head
+        || atomic_load_explicit(&loop->inbox, memory_order_relaxed))
+        return 0;
+    return kin__timers_earliest(&loop->timers);
+}
+
+void kin__event_loop_close(struct kin__event_loop *loop)
+{
+    /* relaxed: others only compare it with themselves */
+    atomic_store_explicit(&loop->owner, NULL, memory_order_relaxed);
+    take_inbox(loop, CLOSED);
+}
+
+void kin__event_loop_hand_over(struct kin__event_loop *loop)
+{
+    struct kin_timer *timer;
+    struct kin_task *task;
+
+    while ((task = kin__task_queue_pop(&loop->queue)))
+        loop->refuse(task);
+    while ((timer = kin__timers_take(&loop->timers)))
+        if (kin__scheduler_set_timer(timer, timer->deadline) != 0)
+            kin_timer_fire(timer);      /* too early beats never */
+}
+
+/* --- Blocking a thread on an event loop ----------------------------------- */
+
+struct blocking_frame {
+    struct kin__frame frame;
+    struct kin__event_loop *loop;
+    struct kin__done *done;
+    bool is_new;
+};
+
+static struct kin_task *frame_poll(struct kin__frame *frame)
+{
+    struct blocking_frame *self = (struct blocking_frame *)frame;
+
+    return kin__event_loop_poll(self->loop);
+}
+
+static bool is_done(struct kin__done *done)
+{
+    /* acquire: what was done happens before the return; pairs with release in
+     * kin__done_set() */
+    return atomic_load_explicit(&done->flag, memory_order_acquire);
+}
+
+static struct kin_task *frame_next(struct kin__frame *frame)
+{
+    struct blocking_frame *self = (struct blocking_frame *)frame;
+    struct kin_task *task;
+
+    while (!is_done(self->done)) {
+        task = kin__event_loop_poll(self->loop);
+        if (task)
+            return task;
+        if (!is_done(self->done))
+            kin__parker_wait(&self->loop->parker,
+                             kin__event_loop_deadline(self->loop));
+    }
+    if (!self->is_new)
+        return NULL;
+    if (is_owner(self->loop))
+        kin__event_loop_close(self->loop);
+    task = kin__in_place_take();
+    return task ? task : kin__task_queue_pop(&self->loop->queue);
+}
+
+int kin__event_loop_run(struct kin__event_loop *loop, bool is_new,
+                        struct kin__done *done)
+{
+    struct blocking_frame frame = {
+        .frame = { .poll = frame_poll, .next = frame_next },
+        .loop = loop, .done = done, .is_new = is_new,
+    };
+    void *outer = kin__thread()->loop;
+    int err;
+
+    kin__thread()->loop = loop;
+    err = kin__frame_run(&frame.frame);
+    kin__thread()->loop = outer;
+    if (is_new && is_owner(loop))
+        kin__event_loop_close(loop);
+    if (is_new)
+        kin__event_loop_hand_over(loop);
+    return err;
+}
+
+void kin__done_set(struct kin__done *done)
+{
+    struct kin__event_loop *loop = done->loop;
+
+    kin_dispatcher_retain(&loop->dispatcher);
+    /* release: pairs with acquire in is_done() */
+    atomic_store_explicit(&done->flag, 1, memory_order_release);
+    wake(loop);
+    kin_dispatcher_release(&loop->dispatcher);
+}
+
+/* --- The loop of kin_run_blocking ----------------------------------------- */
+
+static int dispatch_default(struct kin_task *task)
+{
+    return kin_default()->ops->dispatch(kin_default(), task);
+}
+
+static void destroy(struct kin_dispatcher *self)
+{
+    struct kin__event_loop *loop = (struct kin__event_loop *)self;
+
+    kin__timers_destroy(&loop->timers);
+    kin__free(loop);
+}
+
+static const struct kin_dispatcher_ops event_loop_ops = {
+    .dispatch = kin__event_loop_dispatch,
+    .set_timer = kin__event_loop_set_timer,
+    .destroy = destroy,
+};
+
+struct kin__event_loop *kin__event_loop_here(bool *is_new)
+{
+    struct kin__event_loop *loop = kin__thread()->loop;
+
+    *is_new = !loop || !is_owner(loop);     /* none, or one that is closing */
+    if (!*is_new) {
+        kin_dispatcher_retain(&loop->dispatcher);
+        return loop;
+    }
+    loop = kin__malloc(sizeof *loop);
+    if (!loop)
+        return NULL;
+    kin__event_loop_init(loop, &event_loop_ops, "EventLoop");
+    loop->refuse = dispatch_default;
+    return loop;
+}

@@ -1,0 +1,91 @@
+/* dispatch/event_loop.h -- a FIFO queue with timers, run by one thread.
+ *
+ * Under kin_run_blocking, and under Main.  Its own thread pushes to the queue
+ * without a lock; others push to an inbox, which the thread empties into the
+ * queue between two tasks.
+ *
+ *        others                          owner
+ *   push to inbox (CAS) --.     .-- take inbox, append to queue
+ *   wake the parker        `--->    fire timers that are due (they append)
+ *                                   run the head
+ *                                   nothing: park until the next deadline
+ */
+#ifndef KIN_DISPATCH_EVENT_LOOP_H
+#define KIN_DISPATCH_EVENT_LOOP_H
+
+#include "core/parker.h"
+#include "core/run.h"
+#include "core/task.h"
+#include "core/timer.h"
+#include "kin/dispatcher.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct kin__event_loop {
+    struct kin_dispatcher dispatcher;       /* first                         */
+    _Atomic(struct kin__thread *) owner;    /* NULL: closed                  */
+    struct kin__task_queue queue;           /* owner only                    */
+    bool firing;                            /* owner only: timers are fired  */
+    _Atomic(struct kin_task *) inbox;       /* newest first; see the .c file */
+    struct kin__timers timers;              /* has its own lock              */
+    struct kin__parker parker;
+
+    /* Where tasks go once it is closed; set before it is used. */
+    int (*refuse)(struct kin_task *task);
+    /* Called, on any thread, when there is work for a loop that is not in
+     * kin__event_loop_run; NULL: the parker is enough. */
+    void (*announce)(struct kin__event_loop *loop);
+};
+
+/* Owner: the calling thread. */
+void kin__event_loop_init(struct kin__event_loop *loop,
+                          const struct kin_dispatcher_ops *ops,
+                          const char *name);
+
+/* The ops' dispatch and set_timer of every event loop. */
+int kin__event_loop_dispatch(struct kin_dispatcher *self,
+                             struct kin_task *task);
+int kin__event_loop_set_timer(struct kin_dispatcher *self,
+                              struct kin_timer *timer, int64_t deadline);
+
+/* The next task that is due, or NULL; owner only. */
+struct kin_task *kin__event_loop_poll(struct kin__event_loop *loop);
+
+/* When the loop has something to do next: 0 if now, KIN_NEVER if nothing. */
+int64_t kin__event_loop_deadline(struct kin__event_loop *loop);
+
+/* Refuses all that comes from now on; what is in the inbox goes to the queue.
+ * Owner only. */
+void kin__event_loop_close(struct kin__event_loop *loop);
+
+/* After it is closed: hands what is queued to refuse(), and its timers to the
+ * shared ones.  Owner's thread only. */
+void kin__event_loop_hand_over(struct kin__event_loop *loop);
+
+/* --- Blocking a thread on an event loop ----------------------------------- */
+
+/* Set once, from any thread. */
+struct kin__done {
+    _Atomic int flag;
+    struct kin__event_loop *loop;   /* constant: whom to wake                */
+};
+
+/* The event loop that is being run on this thread, retained, or a new one.
+ * NULL without memory.  *is_new says which. */
+struct kin__event_loop *kin__event_loop_here(bool *is_new);
+
+/* Runs the loop with the calling stack blocked, until done is set.  A loop
+ * that is_new is closed then, after what is queued has run.
+ * Errors: KIN_ENOMEM; nothing has run. */
+int kin__event_loop_run(struct kin__event_loop *loop, bool is_new,
+                        struct kin__done *done);
+
+/* Parks the running fiber at the tail of the queue, the short way, if the loop
+ * that runs it here is this dispatcher.  KIN_ENOTSUP: it is not. */
+int kin__event_loop_yield(struct kin_dispatcher *dispatcher);
+
+/* Any thread; *done may be gone when this returns. */
+void kin__done_set(struct kin__done *done);
+
+#endif /* KIN_DISPATCH_EVENT_LOOP_H */

@@ -1,0 +1,42 @@
+/* dispatch/os_thread.c -- see os_thread.h. */
+#include "dispatch/os_thread.h"
+
+#include "core/memory.h"
+#include "kin/error.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+
+static const int kept_signals[] = {
+    SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF
+};
+
+int kin__os_thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+    sigset_t block, before;
+    int err;
+
+    if (kin__fault())
+        return KIN_EAGAIN;
+    sigfillset(&block);
+    for (size_t i = 0; i < sizeof kept_signals / sizeof *kept_signals; i++)
+        sigdelset(&block, kept_signals[i]);
+    pthread_sigmask(SIG_SETMASK, &block, &before);
+    err = pthread_create(thread, NULL, run, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return err ? KIN_EAGAIN : 0;
+}
+
+void kin__os_thread_enter(const char *name, int number)
+{
+    char text[16];
+
+    if (number == 0)
+        snprintf(text, sizeof text, "%.15s", name);
+    else
+        snprintf(text, sizeof text, "%.10s-%u", name,
+                 (unsigned)number % 10000u);
+    pthread_setname_np(pthread_self(), text);
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+}

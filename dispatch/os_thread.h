@@ -1,0 +1,16 @@
+/* dispatch/os_thread.h -- threads of kin's own. */
+#ifndef KIN_DISPATCH_OS_THREAD_H
+#define KIN_DISPATCH_OS_THREAD_H
+
+#include <pthread.h>
+
+/* Starts a joinable thread in which signals that come from outside are
+ * blocked: they are for the program's own threads.
+ * Errors: KIN_EAGAIN. */
+int kin__os_thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
+
+/* Names the calling thread "name-number", or "name" if number is 0, as far as
+ * it fits, and has it woken to the point when it sleeps until a time. */
+void kin__os_thread_enter(const char *name, int number);
+
+#endif /* KIN_DISPATCH_OS_THREAD_H */

@@ -1,0 +1,283 @@
+/* dispatch/pool.c -- dispatchers with threads of their own.
+ *
+ * One FIFO for all threads, under a spinlock; a thread that finds it empty
+ * goes on the list of the idle, from which each push takes one.  A pool is
+ * kept alive by its threads too: the last of them, or the user, frees it. */
+#include "core/check.h"
+#include "core/memory.h"
+#include "core/parker.h"
+#include "core/run.h"
+#include "core/spin.h"
+#include "dispatch/dispatcher_more.h"
+#include "dispatch/os_thread.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#define MAX_THREADS 16384
+
+struct pool;
+
+struct pool_thread {
+    struct kin__frame frame;            /* first                             */
+    struct pool *pool;                  /* constant                          */
+    int number;                         /* constant; 0: the only one         */
+    pthread_t pthread;                  /* guarded by join_lock              */
+    struct kin__parker parker;
+    struct pool_thread *below;          /* guarded by lock: list of the idle */
+    bool idle;                          /* guarded by lock                   */
+};
+
+struct pool {
+    kin_dispatcher dispatcher;          /* first                             */
+    struct kin__dispatcher_more more;   /* constant                          */
+    struct kin__spin lock;
+    struct kin__task_queue queue;       /* guarded by lock                   */
+    struct pool_thread *idle;           /* guarded by lock                   */
+    bool closed;                        /* guarded by lock                   */
+
+    pthread_mutex_t join_lock;
+    int to_join;                        /* guarded by join_lock              */
+    int count;                          /* constant                          */
+    struct pool_thread *threads;        /* constant                          */
+    char name[];
+};
+
+static struct pool *pool_of(kin_dispatcher *self)
+{
+    return (struct pool *)self;
+}
+
+/* --- Its threads ---------------------------------------------------------- */
+
+static struct pool_thread *take_idle(struct pool *pool)
+{
+    struct pool_thread *thread = pool->idle;
+
+    if (thread) {
+        pool->idle = thread->below;
+        thread->idle = false;
+    }
+    return thread;
+}
+
+static struct kin_task *take_task(struct pool *pool)
+{
+    struct kin_task *task = kin__in_place_take();
+
+    if (task)
+        return task;
+    kin__spin_lock(&pool->lock);
+    task = kin__task_queue_pop(&pool->queue);
+    kin__spin_unlock(&pool->lock);
+    return task;
+}
+
+static struct kin_task *pool_poll(struct kin__frame *frame)
+{
+    return take_task(((struct pool_thread *)frame)->pool);
+}
+
+/* Goes on the list of the idle, if it is not there and nothing has come
+ * meanwhile.  False: the pool is closed and empty. */
+static bool go_idle(struct pool_thread *self)
+{
+    struct pool *pool = self->pool;
+    bool open;
+
+    kin__spin_lock(&pool->lock);
+    open = !pool->closed || pool->queue.head;
+    if (open && !pool->queue.head && !self->idle) {
+        self->idle = true;
+        self->below = pool->idle;
+        pool->idle = self;
+    }
+    kin__spin_unlock(&pool->lock);
+    return open;
+}
+
+static bool is_idle(struct pool_thread *self)
+{
+    bool idle;
+
+    kin__spin_lock(&self->pool->lock);
+    idle = self->idle;
+    kin__spin_unlock(&self->pool->lock);
+    return idle;
+}
+
+static struct kin_task *pool_next(struct kin__frame *frame)
+{
+    struct pool_thread *self = (struct pool_thread *)frame;
+
+    for (;;) {
+        struct kin_task *task = take_task(self->pool);
+
+        if (task)
+            return task;
+        if (!go_idle(self))
+            return NULL;
+        while (is_idle(self))
+            kin__parker_wait(&self->parker, KIN_NEVER);
+    }
+}
+
+static void *pool_main(void *arg)
+{
+    struct pool_thread *self = arg;
+
+    kin__os_thread_enter(self->pool->name, self->number);
+    while (kin__frame_run(&self->frame) != 0)   /* no stack: try again */
+        kin__parker_wait(&self->parker, kin_after(KIN_MS(5)));
+    kin_dispatcher_release(&self->pool->dispatcher);
+    return NULL;
+}
+
+static int start_threads(struct pool *pool)
+{
+    int err = 0;
+
+    for (int i = 0; i < pool->count && !err; i++) {
+        struct pool_thread *thread = &pool->threads[i];
+
+        thread->frame.poll = pool_poll;
+        thread->frame.next = pool_next;
+        thread->pool = pool;
+        thread->number = pool->count == 1 ? 0 : i + 1;
+        kin_dispatcher_retain(&pool->dispatcher);
+        err = kin__os_thread_start(&thread->pthread, pool_main, thread);
+        if (err)
+            kin_dispatcher_release(&pool->dispatcher);
+        else
+            pool->to_join++;
+    }
+    return err;
+}
+
+/* --- Its dispatcher ------------------------------------------------------- */
+
+static int pool_dispatch(kin_dispatcher *self, kin_task *task)
+{
+    struct pool *pool = pool_of(self);
+    struct pool_thread *thread = NULL;
+    bool closed;
+
+    kin__spin_lock(&pool->lock);
+    closed = pool->closed;
+    if (!closed) {
+        kin__task_queue_push(&pool->queue, task);
+        thread = take_idle(pool);
+    }
+    kin__spin_unlock(&pool->lock);
+    if (thread)
+        kin__parker_wake(&thread->parker);
+    return closed ? KIN_ECLOSED : 0;
+}
+
+static bool is_own_thread(struct pool *pool)
+{
+    for (struct kin__frame *f = kin__thread()->frame; f; f = f->outer)
+        if (f->next == pool_next && ((struct pool_thread *)f)->pool == pool)
+            return true;
+    return false;
+}
+
+static int pool_close(kin_dispatcher *self)
+{
+    struct pool *pool = pool_of(self);
+    struct pool_thread *thread;
+
+    do {
+        kin__spin_lock(&pool->lock);
+        pool->closed = true;
+        thread = take_idle(pool);
+        kin__spin_unlock(&pool->lock);
+        if (thread)
+            kin__parker_wake(&thread->parker);
+    } while (thread);
+    if (is_own_thread(pool))
+        return 0;
+    pthread_mutex_lock(&pool->join_lock);
+    while (pool->to_join > 0)
+        pthread_join(pool->threads[--pool->to_join].pthread, NULL);
+    pthread_mutex_unlock(&pool->join_lock);
+    return 0;
+}
+
+/* No thread needs it any more, though the last may be the calling one. */
+static void pool_destroy(kin_dispatcher *self)
+{
+    struct pool *pool = pool_of(self);
+
+    while (pool->to_join > 0)
+        pthread_detach(pool->threads[--pool->to_join].pthread);
+    pthread_mutex_destroy(&pool->join_lock);
+    kin__free(pool->threads);
+    kin__free(pool);
+}
+
+static const kin_dispatcher_ops pool_ops = {
+    .dispatch = pool_dispatch,
+    .destroy = pool_destroy,
+};
+
+static struct pool *pool_new(int n, const char *name)
+{
+    size_t size = strlen(name) + 1;
+    struct pool *pool = kin__calloc(1, sizeof *pool + size);
+
+    if (!pool)
+        return NULL;
+    pool->threads = kin__calloc((size_t)n, sizeof *pool->threads);
+    if (!pool->threads) {
+        kin__free(pool);
+        return NULL;
+    }
+    memcpy(pool->name, name, size);
+    pthread_mutex_init(&pool->join_lock, NULL);
+    pool->more = (struct kin__dispatcher_more){
+        .close = pool_close, .parallelism = n,
+    };
+    pool->dispatcher = (kin_dispatcher){
+        .ops = &pool_ops, .more = &pool->more, .name = pool->name, .refs = 1,
+    };
+    pool->count = n;
+    return pool;
+}
+
+static int make(const char *function, int n, const char *name,
+                kin_dispatcher **result)
+{
+    struct pool *pool;
+    int err;
+
+    if (!name || !result)
+        return kin__misuse(KIN_EINVAL, function, "%s is NULL",
+                           name ? "the result" : "name");
+    if (n < 1)
+        return kin__misuse(KIN_EINVAL, function,
+                           "n is %d, must be at least 1", n);
+    if (n > MAX_THREADS)
+        return KIN_EAGAIN;
+    pool = pool_new(n, name);
+    if (!pool)
+        return KIN_ENOMEM;
+    err = start_threads(pool);
+    if (err) {
+        pool_close(&pool->dispatcher);
+        kin_dispatcher_release(&pool->dispatcher);
+        return err;
+    }
+    *result = &pool->dispatcher;
+    return 0;
+}
+
+int kin_fixed_pool(int n, const char *name, kin_dispatcher **pool)
+{
+    return make("kin_fixed_pool", n, name, pool);
+}
+
+int kin_single_thread(const char *name, kin_dispatcher **thread)
+{
+    return make("kin_single_thread", 1, name, thread);
+}

@@ -1,0 +1,240 @@
+/* dispatch/scheduler_internal.h -- the nouns of the pool.
+ *
+ *   permit     the right to run CPU tasks, and their queue (ring.h); core many
+ *   worker     a thread; holds at most one permit
+ *   searcher   a worker with a permit, nothing to do, and not yet parked
+ *   watcher    the one parked worker that looks at the slots now and then
+ *   keeper     the one parked worker whose sleep ends with the first timer
+ *   seeker     a worker on its way to the queue of blocking tasks
+ *
+ *                 push, permit free, no searcher
+ *      parked ------------------------------------> searching
+ *        ^  ^                                        |     |
+ *        |  +------ nothing found -------------------+     | found
+ *        |                                                 v
+ *        +---- no permit --- running blocking <--- running CPU tasks
+ *
+ * Lock order: none is held while another is taken. */
+#ifndef KIN_DISPATCH_SCHEDULER_INTERNAL_H
+#define KIN_DISPATCH_SCHEDULER_INTERNAL_H
+
+#include "core/parker.h"
+#include "core/run.h"
+#include "core/spin.h"
+#include "core/timer.h"
+#include "dispatch/limiter.h"
+#include "dispatch/ring.h"
+#include "dispatch/scheduler.h"
+
+#include <pthread.h>
+
+struct kin__worker;
+
+struct kin__permit {
+    struct kin__ring ring;
+    _Alignas(64) _Atomic(struct kin__worker *) holder;  /* NULL: free        */
+    _Atomic uint32_t tick;          /* tasks taken; written by the holder    */
+    uint32_t streak;                /* holder: from the slot in a row        */
+    uint32_t seen_tick;             /* watcher only                          */
+    struct kin_task *seen_slot;     /* watcher only, to be compared          */
+};
+
+/* scheduler->state. */
+#define KIN__FREE_ONE   ((uint64_t)1)           /* bits 0-15: free permits   */
+#define KIN__SEARCH_ONE ((uint64_t)1 << 16)     /* bits 16-31: searchers     */
+#define KIN__WATCHED    ((uint64_t)1 << 32)     /* there is a watcher        */
+
+static inline unsigned kin__free_of(uint64_t state)
+{
+    return (unsigned)(state & 0xffff);
+}
+
+static inline unsigned kin__searching_of(uint64_t state)
+{
+    return (unsigned)(state >> 16 & 0xffff);
+}
+
+/* What whoever takes a worker from the parked ones gives it. */
+enum kin__grant {
+    KIN__GRANT_NONE,
+    KIN__GRANT_CPU,                 /* a free permit and a searcher's place  */
+    KIN__GRANT_SEEK                 /* a seeker's place                      */
+};
+
+/* What a worker owes for work it put down between two tasks. */
+#define KIN__OWES_WAKE  1u
+#define KIN__OWES_SEEK  2u
+#define KIN__OWES_TIMER 4u
+
+struct kin__worker {
+    struct kin__frame frame;        /* first                                 */
+    struct kin__scheduler *scheduler;   /* constant                          */
+    struct kin__thread *thread;     /* constant, once it runs                */
+
+    /* The worker's own. */
+    struct kin__permit *permit, *last;
+    uintptr_t slice;                /* tag of what runs: limiter, BLOCKING   */
+    uint32_t owes;
+    bool between;                   /* between two tasks: will look around   */
+    bool searching;
+    bool firing;                    /* timers: push to the tail              */
+    bool watching;
+    uint32_t seed;
+    uint32_t until_clock, clock_every;
+    int64_t last_clock;
+    struct kin__permit *stale;      /* whose slot to steal                   */
+    int64_t idle_until, look_at, look_every;
+
+    /* Guarded by scheduler->idle_lock. */
+    struct kin__worker *above, *below;  /* parked; below: ended              */
+    bool parked;
+    enum kin__grant grant;
+
+    /* What follows outlives the thread, for the worker's next one. */
+    _Alignas(64) struct kin__parker parker;
+    pthread_t pthread;              /* constant                              */
+    int number;                     /* constant                              */
+};
+
+/* A FIFO that all workers see. */
+struct kin__shared_queue {
+    _Alignas(64) struct kin__spin lock;
+    struct kin__task_queue tasks;   /* guarded by lock                       */
+    int seekers;                    /* guarded by lock; blocking tasks only  */
+    _Atomic uint32_t count;         /* written under lock                    */
+};
+
+struct kin__scheduler {
+    kin_dispatcher cpu;             /* first                                 */
+    kin_dispatcher io;
+    struct kin__dispatcher_more cpu_more, io_more;
+    struct kin__limiter io_limiter;
+
+    int core;                       /* constant                              */
+    int max_threads;                /* constant once started                 */
+    int64_t idle_ns;                /* likewise                              */
+    const char *name;
+    struct kin__permit *permits;    /* constant once started                 */
+    _Atomic bool started;
+    _Atomic bool stopping;
+
+    _Alignas(64) _Atomic uint64_t state;        /* see above, and idle.c     */
+
+    struct kin__shared_queue global;            /* CPU tasks                 */
+    struct kin__shared_queue blocking;
+    struct kin__timers timers;                  /* has its own lock          */
+
+    /* Guarded by idle_lock. */
+    _Alignas(64) struct kin__spin idle_lock;
+    struct kin__worker *parked;                 /* newest first              */
+    struct kin__worker *ended;                  /* to be joined              */
+    struct kin__worker *keeper;
+    int64_t keeper_until;
+    int threads;                    /* that have not decided to end          */
+    int alive;                      /* that have not ended                   */
+    int parked_count, numbers;
+
+    struct kin__parker joiner;                  /* kin__scheduler_free()     */
+};
+
+/* --- scheduler.c --------------------------------------------------------- */
+
+/* Sees to it that there is a worker at all.
+ * Errors: KIN_EAGAIN: no thread; KIN_ENOMEM. */
+int kin__scheduler_ready(struct kin__scheduler *scheduler);
+
+/* Starts a thread.  Errors: KIN_EAGAIN. */
+int kin__worker_create(struct kin__scheduler *scheduler,
+                       enum kin__grant grant);
+
+/* --- worker.c ------------------------------------------------------------ */
+
+/* Takes a task whose tag says all: to the caller's own queue if it is a
+ * worker, else to a shared one.  There is a worker. */
+void kin__scheduler_submit(struct kin__scheduler *scheduler,
+                           struct kin_task *task);
+
+/* frame->poll and frame->next of a worker. */
+struct kin_task *kin__worker_poll(struct kin__frame *frame);
+struct kin_task *kin__worker_next(struct kin__frame *frame);
+
+/* --- permit.c ------------------------------------------------------------ */
+
+/* Takes a free permit, and a searcher's place with it if `search`. */
+bool kin__permit_try(struct kin__worker *worker, bool search);
+
+/* Finds the permit that has been reserved for worker in the state. */
+void kin__permit_claim(struct kin__worker *worker);
+
+/* Gives the permit up; returns the state after, to which `less` was taken
+ * from: KIN__SEARCH_ONE or 0. */
+uint64_t kin__permit_release(struct kin__worker *worker, uint64_t less);
+
+/* Is there CPU work that nobody runs?  Slots of running permits count if
+ * `slots`. */
+bool kin__permit_work_visible(struct kin__scheduler *scheduler, bool slots);
+
+/* Steals for a worker whose own queue is empty. */
+struct kin_task *kin__permit_steal(struct kin__worker *worker);
+
+/* The watcher's look.  Sets worker->stale if a slot has not moved. */
+enum kin__look { KIN__LOOK_QUIET, KIN__LOOK_MOVED, KIN__LOOK_STALE };
+enum kin__look kin__permit_look(struct kin__worker *watcher);
+
+/* --- wake.c -------------------------------------------------------------- */
+
+/* Under idle_lock. */
+void kin__parked_add(struct kin__scheduler *scheduler,
+                     struct kin__worker *worker);
+void kin__parked_remove(struct kin__scheduler *scheduler,
+                        struct kin__worker *worker);
+
+/* A permit is free and nobody searches (nor watches, if in_slot). */
+bool kin__idle_wants_searcher(uint64_t state, bool in_slot);
+
+/* To be called after giving up what others relied on, a searcher's place or
+ * the watch; state is the one after. */
+void kin__idle_look_again(struct kin__scheduler *scheduler, uint64_t state);
+
+/* There is CPU work that may need one more worker.  in_slot: only in a slot,
+ * where a watcher will see it. */
+void kin__idle_signal(struct kin__scheduler *scheduler, bool in_slot);
+
+/* The seeker that a push of a blocking task has promised. */
+void kin__idle_wake_seeker(struct kin__scheduler *scheduler);
+
+/* There is a timer for `deadline`: someone is to sleep no longer than that. */
+void kin__idle_keep_time(struct kin__scheduler *scheduler, int64_t deadline);
+
+/* The searcher has found something. */
+void kin__idle_found(struct kin__worker *worker);
+
+/* Becomes, or is, the one who sleeps no longer than until the first timer. */
+bool kin__idle_is_keeper(struct kin__worker *worker);
+
+/* Wakes all parked workers, to look around. */
+void kin__idle_wake_all(struct kin__scheduler *scheduler);
+
+/* --- idle.c -------------------------------------------------------------- */
+
+/* Parks until there is something to look for.  False: the worker is to end. */
+bool kin__idle_park(struct kin__worker *worker);
+
+/* --- blocking.c ---------------------------------------------------------- */
+
+/* Queues a blocking task and sees to it that someone comes for it.  self: the
+ * calling worker, or NULL. */
+void kin__blocking_push(struct kin__scheduler *scheduler,
+                        struct kin__worker *self, struct kin_task *task);
+
+/* The oldest, or NULL.  A seeker gives its place up with it. */
+struct kin_task *kin__blocking_take(struct kin__scheduler *scheduler,
+                                    bool seeker);
+
+/* A seeker has something else to do. */
+void kin__blocking_stop_seeking(struct kin__scheduler *scheduler);
+
+/* Becomes a seeker if a task has none. */
+bool kin__blocking_seek(struct kin__scheduler *scheduler);
+
+#endif /* KIN_DISPATCH_SCHEDULER_INTERNAL_H */
