@@ -1,0 +1,103 @@
+/* kin/launch.h -- starting computations.
+ *
+ *     kin_launch(scope, refresh, app);
+ *     kin_launch(scope, refresh, app, .dispatcher = kin_io(), .name = "news");
+ *     KIN_TRY(kin_async(scope, &user, load_user, page));
+ *     return kin_run_blocking(program, &arguments);
+ *
+ * Options are named arguments; each macro has a plain function beneath it that
+ * takes them as a struct (for C++, and for other languages).
+ *
+ * A launch makes a job whose parent is the scope's (or the one in .context) and
+ * whose context is the scope's + .context + .name, .handler, .dispatcher, with
+ * Default where there is no dispatcher.
+ *
+ * Unless its comment says otherwise, a function here
+ *   - may be called on any thread, and never suspends;
+ *   - borrows its pointers, for the duration of the call only; arg is handed
+ *     to the body and must live until the body has ended;
+ *   - returns 0 or a negative KIN_E* code, and a failed call has no effect.
+ *
+ * Layer: job. */
+#ifndef KIN_LAUNCH_H
+#define KIN_LAUNCH_H
+
+#include <kin/scope.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+typedef enum kin_start {
+    KIN_START_DEFAULT,      /* dispatched; cancelled before it runs: skipped */
+    KIN_START_LAZY,         /* by start, join, await, or a child's attaching */
+    KIN_START_ATOMIC,       /* dispatched; runs to its first suspension even
+                               if cancelled                                  */
+    KIN_START_UNDISPATCHED  /* runs at once, in place, to its first
+                               suspension, even if cancelled                 */
+} kin_start;
+
+typedef struct kin_launch_options {
+    void *arg;                      /* set by the macro                      */
+    const char *site;               /* set by the macro: "file:line"         */
+    kin_dispatcher *dispatcher;
+    kin_context *context;
+    const char *name;               /* copied                                */
+    kin_start start;
+    size_t stack_size;              /* bytes of use, up to 64 MiB; 0: 64 KiB */
+    kin_handler_fn *handler;
+    void *handler_arg;
+    kin_job **job;                  /* if set, receives the job, the
+                                       caller's to release                   */
+    void (*on_undelivered)(void *value);    /* kin_async: called with the
+                                       value when the last handle is released
+                                       and nobody ever received it           */
+} kin_launch_options;
+
+/* Launches body as a child of scope: fire and forget.  Its failure goes to its
+ * parent; of a root, or a child of a supervisor, to its handler.
+ *
+ * Suspends:  never; .start = KIN_START_UNDISPATCHED runs a first slice.
+ * Errors:    KIN_EINVAL, KIN_ENOMEM.  A scope that is cancelled or over is no
+ *            error: the job is born cancelled and its body does not run
+ *            (unless atomic or undispatched).  A dispatcher that refuses fails
+ *            the job with its code, and the call returns that code too. */
+#define kin_launch(scope, body, ...)                                    \
+    kin_launch_with((scope), (body),                                    \
+                    &(kin_launch_options){.site = KIN__HERE,            \
+                                          .arg = __VA_ARGS__})
+int kin_launch_with(kin_scope *scope, kin_body *body,
+                    const kin_launch_options *options);
+
+/* As kin_launch, with a value: see kin/deferred.h.  Its failure is kept for
+ * kin_await and also fails the parent; it never goes to a handler.
+ * Owns: *deferred is the caller's to release. */
+#define kin_async(scope, deferred, body, ...)                           \
+    kin_async_with((scope), (deferred), (body),                         \
+                   &(kin_launch_options){.site = KIN__HERE,             \
+                                         .arg = __VA_ARGS__})
+int kin_async_with(kin_scope *scope, kin_deferred **deferred, kin_body *body,
+                   const kin_launch_options *options) KIN__MUST_CHECK;
+
+/* Runs body and all it launches, with the calling thread blocked meanwhile, and
+ * returns its outcome.  Without a dispatcher it runs on an event loop on this
+ * thread; nested in another, it shares that one's.  With .dispatcher it runs
+ * there.  It never returns before everything in it has ended.  For the border
+ * between plain threads and fibers; on a fiber it blocks the fiber's thread
+ * too: prefer kin_coroutine_scope there.
+ *
+ * Suspends:  never; blocks.
+ * Errors:    body's or the first failed child's; KIN_ENOMEM, KIN_EAGAIN;
+ *            KIN_EPERM inside a callback that must not suspend. */
+#define kin_run_blocking(body, ...)                                     \
+    kin_run_blocking_with((body),                                       \
+                          &(kin_launch_options){.site = KIN__HERE,      \
+                                                .arg = __VA_ARGS__})
+int kin_run_blocking_with(kin_body *body, const kin_launch_options *options);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif /* KIN_LAUNCH_H */

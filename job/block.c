@@ -1,0 +1,322 @@
+/* block.c -- scopes on the running fiber; see block.h. */
+#include "job/block.h"
+
+#include "core/check.h"
+#include "core/error.h"
+#include "core/memory.h"
+#include "job/context.h"
+#include "kin/stack.h"
+
+#include <stddef.h>
+
+struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
+                                          enum kin__job_kind kind,
+                                          kin_context *context,
+                                          struct kin_job *parent)
+{
+    struct kin__block_scope *block = kin__record_get(kin__thread());
+
+    if (!block)
+        return NULL;
+    block->scope = (struct kin_scope){
+        .job = &block->job, .outer = co->current,
+        .context = context ? context
+                           : kin_context_retain(
+                                 kin__scope_context(co->current)),
+        .owns_context = true,
+    };
+    block->outer_dispatcher = co->dispatcher;
+    block->parks_before = co->runnable.parks;
+    block->moved = block->or_null = block->expired = false;
+    /* relaxed: not published yet */
+    atomic_store_explicit(&block->fired, false, memory_order_relaxed);
+    block->timer = (struct kin_timer){ .fire = NULL };
+    kin__job_init(&block->job, kind, KIN_JOB_ACTIVE);
+    block->job.runner = &co->runnable;
+    kin__job_retain(&block->job);       /* the fiber's, until the exit */
+    kin__job_attach(parent, &block->job);
+    co->current = &block->scope;
+    return block;
+}
+
+void kin__block_free(struct kin_job *job)
+{
+    struct kin__block_scope *block = (struct kin__block_scope *)
+        ((char *)job - offsetof(struct kin__block_scope, job));
+
+    kin_context_release(block->scope.context);
+    kin__record_put(kin__thread(), block);
+}
+
+/* Ends the block's job and waits until it is final.  What it waits for has been
+ * told of any cancellation, so the wait itself is deaf to it. */
+static void end_job(struct kin__block_scope *block, int code)
+{
+    kin_error *error = code < 0 ? kin__error_of_result(code) : NULL;
+    kin_error *cause;
+
+    kin__job_body_end(&block->job, error);
+    if (!kin_job_is_completed(&block->job)) {
+        while (kin__job_wait(&block->job, NULL, &cause) == KIN_ENOMEM)
+            kin_trim();                 /* no stack to go to: cannot leave */
+    }
+}
+
+/* A block that never parked is not interrupted by its timeout. */
+static bool ignores_timeout(const struct kin__coroutine *co,
+                            const struct kin__block_scope *block,
+                            kin_error *error, int code)
+{
+    return block->job.kind == KIN__TIMEOUT && code >= 0
+        && kin__error_owner(error) == block
+        && co->runnable.parks == block->parks_before;
+}
+
+/* The code under which the outcome is told: an outer timeout reaches an inner
+ * block as a cancellation. */
+static int outcome_code(const struct kin__block_scope *block, kin_error *error,
+                        int code)
+{
+    if (!kin_error_is_cancellation(error)
+        || kin__error_owner(error) == block
+        || (code < 0 && code == kin_error_code(error)))
+        return kin_error_code(error);
+    return KIN_ECANCELED;
+}
+
+/* The outcome of a final job, its error made current. */
+static int outcome(struct kin__coroutine *co, struct kin__block_scope *block,
+                   int code)
+{
+    kin_error *error = kin__job_error(&block->job);
+
+    if (!error || ignores_timeout(co, block, error, code))
+        return 0;
+    if (block->or_null && kin__error_owner(error) == block) {
+        block->expired = true;
+        return 0;
+    }
+    return kin__fail_with(kin_error_retain(error),
+                          outcome_code(block, error, code));
+}
+
+/* Back to the dispatcher of before.  If that takes nothing any more, the fiber
+ * stays where it is and its job is cancelled. */
+static void move_back(struct kin__coroutine *co,
+                      struct kin__block_scope *block)
+{
+    int err;
+
+    if (!block->moved)
+        return;
+    err = kin__hop(co, block->outer_dispatcher);
+    if (err) {
+        kin_error *why = kin_error_new("", err, NULL, "cannot go back to %s",
+                                       kin_dispatcher_name(
+                                           block->outer_dispatcher));
+        if (co->current->job)
+            kin_job_cancel(co->current->job, why);
+        kin_error_release(why);
+        co->dispatcher = kin_io();
+        kin__requeue(co);
+    }
+}
+
+int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
+                    int code)
+{
+    uint32_t parks = co->runnable.parks;
+    int err;
+
+    kin__timeout_if_due(co);
+    end_job(block, code);
+    if (block->timer.fire)
+        kin__stop_timer(&block->timer);
+    co->current = block->scope.outer;
+    move_back(co, block);
+    err = outcome(co, block, code);
+    /* Resumed by a child or a dispatcher, and cancelled before it ran: a value
+     * is dropped. */
+    if (!err && (block->moved || co->runnable.parks != parks))
+        err = kin__check_cancelled(co);
+    kin_job_release(&block->job);
+    return err;
+}
+
+/* --- coroutine_scope, supervisor_scope ------------------------------------ */
+
+static int scope_function(kin_body *body, void *arg, enum kin__job_kind kind,
+                          const char *function)
+{
+    struct kin__block_scope *block;
+    struct kin__coroutine *co;
+    int err = 0;
+
+    if (!body)
+        return kin__misuse(KIN_EINVAL, function, "body is NULL");
+    co = kin__suspending(function, &err);
+    if (!co)
+        return err;
+    block = kin__block_enter(co, kind, NULL, co->current->job);
+    if (!block)
+        return KIN_ENOMEM;
+    return kin__block_exit(co, block, body(&block->scope, arg));
+}
+
+int kin_coroutine_scope(kin_body *body, void *arg)
+{
+    return scope_function(body, arg, KIN__SCOPE, "kin_coroutine_scope");
+}
+
+int kin_supervisor_scope(kin_body *body, void *arg)
+{
+    return scope_function(body, arg, KIN__SUPERVISOR_SCOPE,
+                          "kin_supervisor_scope");
+}
+
+/* --- with_context --------------------------------------------------------- */
+
+/* The context of the block, and the parent of its job. */
+static int context_of(struct kin__coroutine *co,
+                      const kin_context_options *options,
+                      kin_context **context, struct kin_job **parent)
+{
+    kin_context *sum = kin_context_retain(kin__scope_context(co->current));
+    kin_job *job = NULL;
+
+    if (options->context) {
+        sum = kin_context_join(sum, kin_context_retain(options->context));
+        job = kin_context_get(options->context, &kin_key_job);
+    }
+    if (options->name)
+        sum = kin_context_join(sum, kin_context_of_name(options->name));
+    if (options->dispatcher)
+        sum = kin_context_join(sum,
+                               kin_context_of_dispatcher(options->dispatcher));
+    *parent = job ? job : co->current->job;
+    if (sum && job) {
+        *context = kin_context_minus(sum, &kin_key_job);
+        kin_context_release(sum);
+    } else {
+        *context = sum;
+    }
+    return *context ? 0 : KIN_ENOMEM;
+}
+
+/* True if the job that the block will belong to is no longer active. */
+static bool is_dead(const struct kin_job *parent)
+{
+    return parent && parent->kind != KIN__NON_CANCELLABLE
+        && !kin_job_is_active(parent) && kin_job_state_of(parent)
+               != KIN_JOB_NEW;
+}
+
+/* Enters; *block is NULL if an error says why not. */
+static int enter_context(struct kin__coroutine *co,
+                         const kin_context_options *options,
+                         struct kin__block_scope **out)
+{
+    kin_dispatcher *target;
+    kin_context *context;
+    struct kin_job *parent;
+    struct kin__block_scope *block;
+    int err;
+
+    *out = NULL;
+    KIN_TRY(context_of(co, options, &context, &parent));
+    block = kin__block_enter(co, KIN__SCOPE, context, parent);
+    if (!block) {
+        kin_context_release(context);
+        return KIN_ENOMEM;
+    }
+    target = kin__context_dispatcher(context);
+    if (is_dead(parent))
+        return kin__block_exit(co, block, kin__check_cancelled(co));
+    if (target && target != co->dispatcher) {
+        err = kin__hop(co, target);
+        block->moved = !err;
+        if (!err)
+            err = kin__check_cancelled(co);
+        if (err)
+            return kin__block_exit(co, block, err);
+    }
+    *out = block;
+    return 0;
+}
+
+int kin_with_context_with(kin_body *body, const kin_context_options *options)
+{
+    struct kin__block_scope *block;
+    struct kin__coroutine *co;
+    int err = 0, code;
+
+    if (!body || !options)
+        return kin__misuse(KIN_EINVAL, "kin_with_context", "%s is NULL",
+                           body ? "options" : "body");
+    co = kin__suspending("kin_with_context", &err);
+    if (!co)
+        return err;
+    err = enter_context(co, options, &block);
+    if (!block)
+        return err;
+    code = body(&block->scope, options->arg);
+    err = kin__block_exit(co, block, code);
+    if (code >= 0 && err == KIN_ECANCELED && options->on_undelivered)
+        options->on_undelivered(options->arg);
+    return err;
+}
+
+/* --- The block forms ------------------------------------------------------ */
+
+kin__block kin__block_scope(int *result, int supervisor)
+{
+    kin__block form = { .outcome = result };
+    struct kin__coroutine *co = kin__suspending(
+        supervisor ? "KIN_SUPERVISOR_SCOPE" : "KIN_COROUTINE_SCOPE", result);
+    struct kin__block_scope *block;
+
+    if (!co)
+        return form;
+    block = kin__block_enter(co, supervisor ? KIN__SUPERVISOR_SCOPE
+                                            : KIN__SCOPE,
+                             NULL, co->current->job);
+    *result = block ? 0 : KIN_ENOMEM;
+    form.scope = block ? &block->scope : NULL;
+    return form;
+}
+
+kin__block kin__block_context(int *result, const kin_context_options *options)
+{
+    kin__block form = { .outcome = result };
+    struct kin__coroutine *co = kin__suspending("KIN_WITH_CONTEXT", result);
+    struct kin__block_scope *block;
+
+    if (!co)
+        return form;
+    *result = enter_context(co, options, &block);
+    form.scope = block ? &block->scope : NULL;
+    return form;
+}
+
+void kin__block_leave(kin__block *form)
+{
+    kin_error *current;
+    struct kin__coroutine *co;
+    int err;
+
+    if (!form->scope)
+        return;
+    co = kin__coroutine_current();
+    if (co->current != form->scope) {
+        kin__misuse(KIN_EPERM, "a block", "left on another fiber, or not as "
+                    "the innermost one");
+        return;
+    }
+    current = kin_error_retain(kin_error_current());
+    err = kin__block_exit(co, kin__block_of_scope(form->scope), 0);
+    *form->outcome = err;
+    if (!err && current)
+        kin__error_set_current(current);    /* of a return inside the block */
+    else
+        kin_error_release(current);
+}

@@ -1,0 +1,61 @@
+/* job/block.h -- a scope on a running fiber: the machine beneath the scope
+ * functions, with_context, with_timeout, and their block forms.
+ *
+ *     enter      a job of its own, child of the fiber's; its scope becomes the
+ *                innermost; maybe another dispatcher
+ *     ...        the code of the block, on the same fiber
+ *     leave      the body has ended; waits for the children; back to the outer
+ *                scope and dispatcher; the outcome
+ */
+#ifndef KIN_JOB_BLOCK_H
+#define KIN_JOB_BLOCK_H
+
+#include "core/timer.h"
+#include "job/coroutine.h"
+#include "job/job.h"
+
+struct kin__block_scope {
+    struct kin_scope scope;         /* first                                 */
+    struct kin_job job;
+    kin_dispatcher *outer_dispatcher;   /* the fiber's                       */
+    uint32_t parks_before;          /* the fiber's                           */
+    bool moved;                     /* came by a hop, goes back by one       */
+    struct kin_timer timer;         /* of with_timeout                       */
+    int64_t deadline, timeout;      /* constant once armed                   */
+    _Atomic bool fired;             /* the first to set it cancels the job   */
+    bool or_null, expired;          /* the fiber's                           */
+};
+
+_Static_assert(sizeof(struct kin__block_scope) <= KIN__RECORD_SIZE,
+               "a block is a record");
+
+/* Makes the block's scope the innermost.  context is taken (NULL: the outer
+ * one's); parent is the job's parent, NULL for none.  NULL without memory:
+ * context is still the caller's. */
+struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
+                                          enum kin__job_kind kind,
+                                          kin_context *context,
+                                          struct kin_job *parent);
+
+/* The body has returned code.  Returns the outcome, with its error current. */
+int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
+                    int code);
+
+static inline struct kin__block_scope *kin__block_of_scope(kin_scope *scope)
+{
+    return (struct kin__block_scope *)scope;
+}
+
+/* Fires the timeouts of the fiber's blocks whose time is over: what a loop does
+ * between two slices, for a fiber that has not let it.  Reads the clock only
+ * inside such a block. */
+void kin__timeout_if_due(struct kin__coroutine *co);
+
+/* Sets the timer of every dispatcher: its own, or the shared ones. */
+int kin__set_timer(kin_dispatcher *dispatcher, struct kin_timer *timer,
+                   int64_t deadline);
+
+/* Disarms it; when this returns, it is not firing. */
+void kin__stop_timer(struct kin_timer *timer);
+
+#endif /* KIN_JOB_BLOCK_H */

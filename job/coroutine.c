@@ -1,0 +1,303 @@
+/* coroutine.c -- from launch to end: how a body gets to its dispatcher, runs,
+ * moves between dispatchers, and ends its job. */
+#include "job/coroutine.h"
+
+#include "core/check.h"
+#include "core/error.h"
+#include "core/memory.h"
+#include "dispatch/event_loop.h"
+#include "job/context.h"
+
+#include <stddef.h>
+
+static struct kin__coroutine *of_runnable(struct kin__runnable *runnable)
+{
+    return (struct kin__coroutine *)runnable;
+}
+
+/* --- To the dispatcher ---------------------------------------------------- */
+
+static bool runs_in_place(kin_dispatcher *dispatcher)
+{
+    return dispatcher->ops->needs_dispatch
+        && !dispatcher->ops->needs_dispatch(dispatcher);
+}
+
+/* Its dispatcher takes nothing: cancels the job, and has IO run the rest, so
+ * that cleanup executes. */
+static void move_to_io(struct kin__coroutine *co, int code)
+{
+    kin_error *why = kin_error_new("", code, NULL, "dispatcher %s refused",
+                                   kin_dispatcher_name(co->dispatcher));
+    struct kin_task *task = &co->runnable.task;
+
+    kin__job_retain(&co->job);
+    kin_job_cancel(&co->job, why);
+    kin_error_release(why);
+    co->dispatcher = kin_io();
+    if (kin_io()->ops->dispatch(kin_io(), task) != 0)
+        kin__run_in_place(task);        /* no thread to be had: this one */
+    kin_job_release(&co->job);
+}
+
+static void ready(struct kin__runnable *runnable)
+{
+    struct kin__coroutine *co = of_runnable(runnable);
+    kin_dispatcher *dispatcher = co->dispatcher;
+    int err;
+
+    if (runs_in_place(dispatcher)) {
+        kin__run_in_place(&runnable->task);
+        return;
+    }
+    err = dispatcher->ops->dispatch(dispatcher, &runnable->task);
+    if (err)
+        move_to_io(co, err);
+}
+
+/* --- The body ------------------------------------------------------------- */
+
+int kin__fail_with(kin_error *error, int code)
+{
+    kin__error_set_current(error);
+    return code;
+}
+
+kin_error *kin__error_of_result(int code)
+{
+    kin_error *current = kin_error_current();
+
+    /* A cancelled call returns KIN_ECANCELED, whatever the cause's own code:
+     * that of a timeout differs. */
+    if (code == KIN_ECANCELED && kin_error_is_cancellation(current)) {
+        current = kin_error_retain(current);
+        kin_error_clear();
+        return current;
+    }
+    return kin__error_take(code);
+}
+
+static int run_body(struct kin__coroutine *co)
+{
+    if (!co->starts_cancelled && kin__is_cancelled(co))
+        return kin__check_cancelled(co);
+    return co->body(&co->scope, co->arg);
+}
+
+static void body(struct kin__runnable *runnable)
+{
+    struct kin__coroutine *co = of_runnable(runnable);
+    const void *function = (const void *)(uintptr_t)co->body;
+    struct kin__thread *thread;
+    int code;
+
+    thread = kin__thread();
+    kin__stack_use_begin(&thread->stacks, &thread->fiber->stack, function);
+    code = run_body(co);
+    thread = kin__thread();
+    kin__stack_use_end(&thread->stacks, &thread->fiber->stack, function);
+    if (code < 0) {
+        kin_error *error = kin__error_of_result(code);
+
+        kin_error_clear();
+        thread->current = NULL;
+        kin__job_body_end(&co->job, error);
+    } else {
+        if (runnable->error)
+            kin_error_clear();
+        thread->current = NULL;
+        kin__job_body_end(&co->job, NULL);
+    }
+}
+
+static void refuse(struct kin__runnable *runnable, int code)
+{
+    struct kin__coroutine *co = of_runnable(runnable);
+
+    kin__job_body_end(&co->job,
+                      kin_error_new("", code, NULL, "no stack for the body"));
+}
+
+static void reject(struct kin__runnable *runnable, int code)
+{
+    move_to_io(of_runnable(runnable), code);
+}
+
+static void describe(struct kin__runnable *runnable, char *buffer, size_t size)
+{
+    struct kin__coroutine *co = of_runnable(runnable);
+    size_t length = kin__append(buffer, size, 0, "fiber \"");
+
+    length = kin__append(buffer, size, length, kin__job_name(&co->job));
+    length = kin__append(buffer, size, length, "\", launched at ");
+    length = kin__append(buffer, size, length, co->site ? co->site : "?");
+    length = kin__append(buffer, size, length, ", job ");
+    if (length < size)
+        kin__job_path(&co->job, buffer + length, size - length);
+}
+
+static const struct kin__runnable_ops coroutine_ops = {
+    .body = body, .ready = ready, .refuse = refuse, .reject = reject,
+    .describe = describe,
+};
+
+/* --- Making and freeing --------------------------------------------------- */
+
+struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
+                                          kin_job_state state,
+                                          kin_context *context, kin_body *fn,
+                                          const kin_launch_options *options)
+{
+    struct kin__coroutine *co = kin__record_get(kin__thread());
+    kin_dispatcher *dispatcher;
+
+    if (!co)
+        return NULL;
+    dispatcher = kin__context_dispatcher(context);
+    co->runnable.task.run = kin__runnable_run;
+    co->runnable.task.tag = KIN__TASK_RUNNABLE;
+    co->runnable.ops = &coroutine_ops;
+    co->runnable.fiber = NULL;
+    co->runnable.error = NULL;
+    co->runnable.stack_size = (uint32_t)options->stack_size;
+    co->runnable.parks = 0;
+    co->scope = (struct kin_scope){ .job = &co->job, .context = context,
+                                    .owns_context = true };
+    co->current = &co->scope;
+    co->dispatcher = dispatcher ? dispatcher : kin_default();
+    co->body = fn;
+    co->arg = options->arg;
+    co->site = options->site;
+    co->value = NULL;
+    co->on_undelivered = options->on_undelivered;
+    /* relaxed: not published yet */
+    atomic_store_explicit(&co->delivered, false, memory_order_relaxed);
+    co->starts_cancelled = options->start == KIN_START_ATOMIC
+                        || options->start == KIN_START_UNDISPATCHED;
+    kin__job_init(&co->job, kind, state);
+    co->job.runner = &co->runnable;
+    return co;
+}
+
+void kin__coroutine_free(struct kin_job *job)
+{
+    struct kin__coroutine *co = kin__coroutine_of_job(job);
+
+    /* relaxed: the last reference has synchronised */
+    if (job->kind == KIN__ASYNC && co->on_undelivered && co->value
+        && !atomic_load_explicit(&co->delivered, memory_order_relaxed))
+        co->on_undelivered(co->value);
+    kin_context_release(co->scope.context);
+    kin__record_put(kin__thread(), co);
+}
+
+void kin__coroutine_tell_done(struct kin_job *job)
+{
+    kin__done_set(kin__coroutine_of_job(job)->value);
+}
+
+int kin__coroutine_dispatch(struct kin_job *job)
+{
+    struct kin__coroutine *co = kin__coroutine_of_job(job);
+    kin_dispatcher *dispatcher = co->dispatcher;
+    struct kin_task *task = &co->runnable.task;
+    int err;
+
+    if (runs_in_place(dispatcher)) {
+        kin__run_in_place(task);
+        return 0;
+    }
+    err = dispatcher->ops->dispatch(dispatcher, task);
+    if (err)
+        kin__job_body_end(job, kin_error_new("", err, NULL,
+                                             "dispatcher %s refused",
+                                             kin_dispatcher_name(dispatcher)));
+    return err;
+}
+
+/* --- For calls that may suspend ------------------------------------------- */
+
+struct kin__coroutine *kin__suspending(const char *function, int *err)
+{
+    struct kin__thread *thread = kin__thread();
+
+    if (KIN__LIKELY(thread->current && !thread->no_suspend))
+        return (struct kin__coroutine *)thread->current;
+    if (!thread->current)
+        *err = kin__misuse(KIN_ENOFIBER, function, "must be called on a fiber; "
+                           "this is a plain thread: use kin_run_blocking");
+    else
+        *err = kin__misuse(KIN_EPERM, function, "must not be called in a "
+                           "callback, which cannot suspend");
+    return NULL;
+}
+
+int kin__check_cancelled(struct kin__coroutine *co)
+{
+    kin_error *cause;
+
+    if (KIN__LIKELY(!kin__is_cancelled(co)))
+        return 0;
+    cause = kin__job_cancellation(co->current->job);
+    if (!cause)
+        cause = kin__error_make(KIN_ERROR_CANCELLATION, KIN_ECANCELED,
+                                co->current->job, NULL, "",
+                                "the job has completed");
+    return kin__fail_with(cause, KIN_ECANCELED);
+}
+
+struct hop {
+    struct kin__coroutine *co;
+    kin_dispatcher *from, *to;
+    int err;
+};
+
+/* On the next stack: the fiber is saved. */
+static void hop_publish(void *arg)
+{
+    struct hop *hop = arg;
+    struct kin__coroutine *co = hop->co;
+    int err;
+
+    co->dispatcher = hop->to;
+    if (runs_in_place(hop->to)) {
+        kin__run_in_place(&co->runnable.task);
+        return;
+    }
+    err = hop->to->ops->dispatch(hop->to, &co->runnable.task);
+    if (err) {                          /* still ours: back to where it was */
+        hop->err = err;
+        co->dispatcher = hop->from;
+        ready(&co->runnable);
+    }
+}
+
+int kin__hop(struct kin__coroutine *co, kin_dispatcher *dispatcher)
+{
+    struct hop hop = { .co = co, .from = co->dispatcher, .to = dispatcher };
+    int err;
+
+    if (runs_in_place(dispatcher)) {
+        co->dispatcher = dispatcher;
+        return 0;
+    }
+    err = kin__park(hop_publish, &hop);
+    return err ? err : hop.err;
+}
+
+static void requeue_publish(void *arg)
+{
+    struct kin__coroutine *co = arg;
+    kin_dispatcher *dispatcher = co->dispatcher;
+    int err;
+
+    co->runnable.task.tag |= KIN__TASK_FAIR;
+    err = dispatcher->ops->dispatch(dispatcher, &co->runnable.task);
+    if (err)
+        move_to_io(co, err);
+}
+
+int kin__requeue(struct kin__coroutine *co)
+{
+    return kin__park(requeue_publish, co);
+}

@@ -1,0 +1,90 @@
+/* job/coroutine.h -- what is launched: a runnable, its job and its scope, in
+ * one record; and the fiber's own view of where it is. */
+#ifndef KIN_JOB_COROUTINE_H
+#define KIN_JOB_COROUTINE_H
+
+#include "core/record.h"
+#include "core/run.h"
+#include "core/thread.h"
+#include "job/job.h"
+#include "kin/launch.h"
+
+struct kin__coroutine {
+    struct kin__runnable runnable;  /* first                                 */
+    struct kin_scope scope;         /* of its job                            */
+    struct kin_scope *current;      /* the fiber's: its innermost scope      */
+    kin_dispatcher *dispatcher;     /* the fiber's: where it runs now        */
+    kin_body *body;                 /* constant, as what follows             */
+    void *arg;
+    const char *site;
+    void *value;                    /* of an async, published by its end; of
+                                       a blocking one: whom to tell          */
+    void (*on_undelivered)(void *value);
+    _Atomic bool delivered;         /* somebody has received the value       */
+    bool starts_cancelled;          /* runs even if cancelled: ATOMIC, …     */
+    struct kin_job job;
+};
+
+_Static_assert(sizeof(struct kin__coroutine) <= KIN__RECORD_SIZE,
+               "a coroutine is a record");
+
+static inline struct kin__coroutine *kin__coroutine_of_job(
+    const struct kin_job *job)
+{
+    return (struct kin__coroutine *)((char *)job
+                                     - offsetof(struct kin__coroutine, job));
+}
+
+/* The one whose fiber is running here; NULL off a fiber. */
+static inline struct kin__coroutine *kin__coroutine_current(void)
+{
+    return (struct kin__coroutine *)kin__thread()->current;
+}
+
+/* A coroutine for body, in context (its reference is taken; no job in it),
+ * attached to nothing.  NULL without memory: context is still the caller's. */
+struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
+                                          kin_job_state state,
+                                          kin_context *context, kin_body *body,
+                                          const kin_launch_options *options);
+
+/* Has the body of a started job run: in place, or by its dispatcher.  A
+ * dispatcher that refuses fails the job; returns that code. */
+int kin__coroutine_dispatch(struct kin_job *job);
+
+/* A blocking one is final: has the blocked thread go on. */
+void kin__coroutine_tell_done(struct kin_job *job);
+
+/* --- For every call that may suspend -------------------------------------- */
+
+/* The running coroutine; NULL with *err said why not: KIN_ENOFIBER, or
+ * KIN_EPERM inside a callback that must not suspend.  Both are reported. */
+struct kin__coroutine *kin__suspending(const char *function, int *err);
+
+/* 0, or KIN_ECANCELED with the cancellation current, if the innermost job of
+ * the fiber is not active. */
+int kin__check_cancelled(struct kin__coroutine *co);
+
+/* True if it is not; costs a load. */
+static inline bool kin__is_cancelled(const struct kin__coroutine *co)
+{
+    kin_job_state state = co->current->job ? kin__job_state(co->current->job)
+                                           : KIN_JOB_ACTIVE;
+
+    return state != KIN_JOB_ACTIVE && state != KIN_JOB_COMPLETING;
+}
+
+/* Makes error current (takes the reference) and returns code. */
+int kin__fail_with(kin_error *error, int code);
+
+/* What a body that returned code < 0 has failed with: a new reference. */
+kin_error *kin__error_of_result(int code);
+
+/* Moves the running fiber to dispatcher; 0, or its code if it refuses, with
+ * the fiber where it was. */
+int kin__hop(struct kin__coroutine *co, kin_dispatcher *dispatcher);
+
+/* Parks the fiber and has its own dispatcher run it again, behind others. */
+int kin__requeue(struct kin__coroutine *co);
+
+#endif /* KIN_JOB_COROUTINE_H */

@@ -1,0 +1,252 @@
+/* job/job.h -- a job from inside: its word, its list, its family.
+ *
+ *   NEW --start--> ACTIVE --body ends--> COMPLETING --children end--> COMPLETED
+ *    |               |                       |
+ *    |               +--- cancel, failure ---+
+ *    |               v
+ *    +--cancel--> CANCELLING --body and children ended--> CANCELLED
+ *
+ *   word: state (3 bits) | LOCK | BODY_DONE | SEALED
+ *
+ *   LOCK       a spinlock on everything said to be guarded by it; held for a
+ *              few instructions, never while calling out.  At most two at once:
+ *              child before parent.
+ *   BODY_DONE  the body has ended (or there is none to wait for any more)
+ *   SEALED     the outcome is decided; a failure or child comes too late
+ *
+ * `pending` counts what the job waits for beside its body: attached children,
+ * and walks over its list.  When BODY_DONE is set and pending is 0, whoever
+ * made it so seals the job and finishes it (job_state.c).
+ *
+ * One list holds, in the order they came: children, callbacks, waiters.  A
+ * parent's record outlives its attached children, so `parent` needs no
+ * reference; nor does the context, which children borrow. */
+#ifndef KIN_JOB_JOB_H
+#define KIN_JOB_JOB_H
+
+#include "core/run.h"
+#include "core/wait.h"
+#include "kin/job.h"
+#include "kin/scope.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum kin__job_kind {
+    KIN__LAUNCHED, KIN__ASYNC, KIN__BLOCKING,           /* have a coroutine  */
+    KIN__SCOPE, KIN__SUPERVISOR_SCOPE, KIN__TIMEOUT,    /* on another's fiber */
+    KIN__BARE, KIN__SUPERVISOR, KIN__DEFERRED,          /* have no body      */
+    KIN__NON_CANCELLABLE
+};
+
+enum {
+    KIN__JOB_STATE     = 7,
+    KIN__JOB_LOCK      = 8,
+    KIN__JOB_BODY_DONE = 16,
+    KIN__JOB_SEALED    = 32
+};
+
+enum kin__node_kind {
+    KIN__NODE_HEAD, KIN__NODE_CHILD, KIN__NODE_CALLBACK, KIN__NODE_WAITER,
+    KIN__NODE_CURSOR
+};
+
+/* In a job's list; guarded by that job's LOCK. */
+struct kin__node {
+    struct kin__node *prev, *next;
+    enum kin__node_kind kind;
+};
+
+struct kin_job {
+    _Atomic uint32_t word;          /* above                                 */
+    _Atomic uint32_t refs;
+    uint8_t kind;                   /* enum kin__job_kind; constant          */
+    bool handles;                   /* constant: keeps a child's failure     */
+    uint32_t pending;               /* guarded by LOCK                       */
+    struct kin__node child;         /* in parent's list; guarded by parent's */
+    struct kin__node list;          /* head; guarded by LOCK                 */
+    struct kin__node cursor;        /* of the one walk that cancels          */
+    struct kin_job *parent;         /* guarded by LOCK; NULL: root, or final */
+    struct kin_job *walk_up;        /* the cancelling walk's                 */
+    kin_error *cause;               /* guarded by LOCK: first cause; final   */
+    kin_error *cancellation;        /* guarded by LOCK: cause as a cancell.  */
+    struct kin__failure *more;      /* guarded by LOCK: further failures     */
+    struct kin__runnable *runner;   /* constant once started: whose waits a
+                                       cancellation ends; may be NULL        */
+};
+
+/* What a fiber, or a block on it, launches through; its job is NULL for the
+ * global scope and for one inside kin_non_cancellable(). */
+struct kin_scope {
+    struct kin_job *job;            /* constant                              */
+    kin_context *context;           /* constant: without a job               */
+    struct kin_scope *outer;        /* the fiber's: around this one          */
+    _Atomic uint32_t refs;          /* of an object; 0: lives with its job   */
+    bool owns_context;              /* constant                              */
+};
+
+/* --- The word and the list (job.c) ---------------------------------------- */
+
+static inline uint32_t kin__job_word(const struct kin_job *job)
+{
+    /* acquire: pairs with release in kin__job_unlock(): what the job's end
+     * published */
+    return atomic_load_explicit(&((struct kin_job *)job)->word,
+                                memory_order_acquire);
+}
+
+static inline kin_job_state kin__job_state(const struct kin_job *job)
+{
+    return (kin_job_state)(kin__job_word(job) & KIN__JOB_STATE);
+}
+
+/* Locks; returns the word without LOCK. */
+uint32_t kin__job_lock(struct kin_job *job);
+
+static inline void kin__job_unlock(struct kin_job *job, uint32_t word)
+{
+    /* release: pairs with acquire in kin__job_lock() and kin__job_word() */
+    atomic_store_explicit(&job->word, word, memory_order_release);
+}
+
+static inline void kin__node_append(struct kin__node *head,
+                                    struct kin__node *node)
+{
+    node->prev = head->prev;
+    node->next = head;
+    head->prev->next = node;
+    head->prev = node;
+}
+
+static inline void kin__node_unlink(struct kin__node *node)
+{
+    node->prev->next = node->next;
+    node->next->prev = node->prev;
+    node->next = node->prev = node;
+}
+
+static inline bool kin__node_is_linked(const struct kin__node *node)
+{
+    return node->next != node;
+}
+
+static inline struct kin_job *kin__job_of_child(struct kin__node *node)
+{
+    return (struct kin_job *)((char *)node - offsetof(struct kin_job, child));
+}
+
+/* A fresh job with one reference: "it is not final yet". */
+void kin__job_init(struct kin_job *job, enum kin__job_kind kind,
+                   kin_job_state state);
+
+static inline void kin__job_retain(struct kin_job *job)
+{
+    /* relaxed: whoever retains holds a reference, or the list's lock */
+    atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed);
+}
+
+static inline bool kin__job_has_body(const struct kin_job *job)
+{
+    return job->kind <= KIN__TIMEOUT;
+}
+
+/* --- The state machine (job_state.c) -------------------------------------- */
+
+/* Makes child a child of parent (NULL is fine).  Starts a lazy parent; under a
+ * cancelled one the child is cancelled, under a final one it is cancelled and
+ * not attached. */
+void kin__job_attach(struct kin_job *parent, struct kin_job *child);
+
+/* Cancels with cause, which is borrowed; a failure as cause fails the job.
+ * False if it came too late. */
+bool kin__job_cancel(struct kin_job *job, kin_error *cause);
+
+/* The body has ended: with error (its reference is taken), or NULL. */
+void kin__job_body_end(struct kin_job *job, kin_error *error);
+
+/* Completing by hand: the first to claim wins, and ends it afterwards, with
+ * error (borrowed) or NULL. */
+bool kin__job_claim(struct kin_job *job);
+void kin__job_claimed_end(struct kin_job *job, kin_error *error);
+
+/* As kin__job_cancel, for each child. */
+void kin__job_cancel_children(struct kin_job *job, kin_error *cause);
+
+/* New -> Active; true for the call that did it, which must then have it run. */
+bool kin__job_start(struct kin_job *job);
+
+/* Why it is cancelled, as a cancellation: a new reference; NULL if active. */
+kin_error *kin__job_cancellation(struct kin_job *job);
+
+/* The error of a final job, borrowed as long as the job is held; NULL: none. */
+static inline kin_error *kin__job_error(const struct kin_job *job)
+{
+    return kin__job_state(job) == KIN_JOB_CANCELLED ? job->cause : NULL;
+}
+
+/* --- Failures (failure.c) ------------------------------------------------- */
+
+/* Adds to the failures of a locked job; borrowed; false without memory. */
+void kin__failures_add(struct kin_job *job, kin_error *error);
+
+/* The outcome of a locked job that is being sealed: the winner, a new
+ * reference, with the others suppressed; NULL if nothing failed. */
+kin_error *kin__failures_settle(struct kin_job *job);
+
+/* Nobody else will see this failure: handler, or report. */
+void kin__failure_report(struct kin_job *job, kin_error *error);
+
+/* "main/loader/parse": the job's family, from the root.  Async-signal-safe, on
+ * the thread that runs the job. */
+size_t kin__job_path(struct kin_job *job, char *buffer, size_t size);
+
+/* A callback of job returned code < 0. */
+void kin__callback_failed(struct kin_job *job, int code, const char *what);
+
+/* --- Waiting for a job (join.c) ------------------------------------------- */
+
+struct kin__waiter {
+    struct kin__node node;          /* first                                 */
+    struct kin__runnable *runnable; /* guarded by the job's LOCK             */
+    uint64_t generation;
+};
+
+/* Parks until job is final.  owner as in kin__wait_begin.  0; KIN_ECANCELED
+ * with *cause a new reference; KIN_ENOMEM. */
+int kin__job_wait(struct kin_job *job, struct kin_job *owner,
+                  kin_error **cause);
+
+/* A cancellation of owner that came before the wait began did not see it: sees
+ * to that.  The other half of kin__wait_begin's picture. */
+void kin__cancel_if_late(struct kin__wait *wait, struct kin_job *owner);
+
+/* Begins a wait that the cancellation of owner ends, also one that came before;
+ * owner may be NULL. */
+void kin__wait_begin_in(struct kin__wait *wait, struct kin_job *owner);
+
+/* --- Callbacks (completion.c) --------------------------------------------- */
+
+/* Runs one callback, whose node has been unlinked; see struct
+ * kin_registration. */
+void kin__callback_run(struct kin_job *job, struct kin__node *node,
+                       kin_error *cause);
+bool kin__callback_is_cancelling(const struct kin__node *node);
+
+/* --- Freeing, by kind ----------------------------------------------------- */
+
+void kin__coroutine_free(struct kin_job *job);
+void kin__block_free(struct kin_job *job);
+void kin__deferred_free(struct kin_job *job);
+
+/* The scope's context, without a job; never NULL. */
+kin_context *kin__scope_context(const struct kin_scope *scope);
+
+/* The context in which job was launched, or NULL; its name (never NULL), and
+ * where it was launched. */
+const char *kin__job_name(const struct kin_job *job);
+kin_context *kin__job_context(const struct kin_job *job);
+const char *kin__job_site(const struct kin_job *job);
+
+#endif /* KIN_JOB_JOB_H */

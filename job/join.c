@@ -1,0 +1,330 @@
+/* join.c -- waiting for jobs: join and await. */
+#include "core/check.h"
+#include "core/error.h"
+#include "core/memory.h"
+#include "job/coroutine.h"
+#include "job/job.h"
+
+#include <stddef.h>
+
+/* --- Waiting for one job -------------------------------------------------- */
+
+/* Links the waiter; false if the job is final. */
+static bool link_waiter(struct kin_job *job, struct kin__waiter *waiter)
+{
+    uint32_t word = kin__job_lock(job);
+    kin_job_state state = (kin_job_state)(word & KIN__JOB_STATE);
+    bool open = state != KIN_JOB_COMPLETED && state != KIN_JOB_CANCELLED;
+
+    if (open)
+        kin__node_append(&job->list, &waiter->node);
+    kin__job_unlock(job, word);
+    return open;
+}
+
+static void unlink_waiter(struct kin_job *job, struct kin__waiter *waiter)
+{
+    uint32_t word = kin__job_lock(job);
+
+    kin__node_unlink(&waiter->node);
+    kin__job_unlock(job, word);
+}
+
+void kin__cancel_if_late(struct kin__wait *wait, struct kin_job *owner)
+{
+    kin_error *cause;
+
+    if (!owner || kin_job_is_active(owner))
+        return;
+    cause = kin__job_cancellation(owner);
+    kin__wait_cancel(wait->runnable, wait->generation, cause);
+    kin_error_release(cause);
+}
+
+void kin__wait_begin_in(struct kin__wait *wait, struct kin_job *owner)
+{
+    kin__wait_begin(wait, owner);
+    kin__cancel_if_late(wait, owner);
+}
+
+int kin__job_wait(struct kin_job *job, struct kin_job *owner,
+                  kin_error **cause)
+{
+    struct kin__wait wait;
+    struct kin__waiter waiter;
+    int err;
+
+    *cause = NULL;
+    kin__wait_begin(&wait, owner);
+    waiter.node = (struct kin__node){ &waiter.node, &waiter.node,
+                                      KIN__NODE_WAITER };
+    waiter.runnable = wait.runnable;
+    waiter.generation = wait.generation;
+    if (!link_waiter(job, &waiter)) {
+        kin__wait_end(&wait);
+        kin_error_release(wait.error);
+        return 0;
+    }
+    kin__cancel_if_late(&wait, owner);
+    err = kin__wait_park(&wait);
+    if (wait.outcome != KIN__WAIT_RESUMED)
+        unlink_waiter(job, &waiter);
+    *cause = wait.error;
+    if (err)
+        return err;
+    return wait.outcome == KIN__WAIT_CANCELLED ? KIN_ECANCELED : 0;
+}
+
+/* --- Join ----------------------------------------------------------------- */
+
+/* True if job is the fiber's own, or one above it: it would wait for itself. */
+static bool is_own(const struct kin__coroutine *co, const struct kin_job *job)
+{
+    const struct kin_job *each = co->current->job;
+
+    for (; each; each = each->parent)
+        if (each == job)
+            return true;
+    return false;
+}
+
+static int check_target(struct kin__coroutine *co, struct kin_job *job,
+                        const char *function)
+{
+    if (job->kind == KIN__NON_CANCELLABLE)
+        return kin__misuse(KIN_ENOTSUP, function, "the non-cancellable job "
+                           "never ends");
+    if (is_own(co, job))
+        return kin__misuse(KIN_EDEADLK, function, "job \"%s\" waits for itself",
+                           kin_job_name(job));
+    return 0;
+}
+
+int kin_join(kin_job *job)
+{
+    struct kin__coroutine *co;
+    kin_error *cause;
+    int err = 0;
+
+    if (!job)
+        return kin__misuse(KIN_EINVAL, "kin_join", "job is NULL");
+    co = kin__suspending("kin_join", &err);
+    if (!co)
+        return err;
+    err = kin__check_cancelled(co);
+    if (err)
+        return err;
+    if (!kin_job_is_completed(job)) {
+        err = check_target(co, job, "kin_join");
+        if (err)
+            return err;
+        kin__job_start(job);
+        err = kin__job_wait(job, co->current->job, &cause);
+        if (err)
+            return kin__fail_with(cause, err);
+    }
+    return kin__check_cancelled(co);
+}
+
+int kin_join_all(kin_job *const *jobs, size_t count)
+{
+    int err = 0;
+
+    if (!jobs && count)
+        return kin__misuse(KIN_EINVAL, "kin_join_all", "jobs is NULL");
+    for (size_t i = 0; i < count; i++)
+        if (!jobs[i])
+            return kin__misuse(KIN_EINVAL, "kin_join_all", "jobs[%zu] is NULL",
+                               i);
+    if (!kin__suspending("kin_join_all", &err))
+        return err;
+    for (size_t i = 0; i < count; i++)
+        KIN_TRY(kin_join(jobs[i]));
+    return 0;
+}
+
+int kin_cancel_and_join(kin_job *job)
+{
+    if (!job)
+        return kin__misuse(KIN_EINVAL, "kin_cancel_and_join", "job is NULL");
+    kin_job_cancel(job, NULL);
+    return kin_join(job);
+}
+
+/* --- Await ---------------------------------------------------------------- */
+
+/* Why job is failing or has failed: a new reference, or NULL. */
+static kin_error *root_cause(struct kin_job *job)
+{
+    uint32_t word = kin__job_lock(job);
+    kin_error *cause = kin_error_retain(job->cause);
+
+    kin__job_unlock(job, word);
+    return cause;
+}
+
+/* The caller was cancelled by `cause` while it waited: by the failure of the
+ * very job it waits for?  Then that is what it is told. */
+static int awaiting_cancelled(struct kin_job *job, kin_error *cause)
+{
+    kin_error *root = root_cause(job), *each = cause;
+
+    while (each && each != root)
+        each = kin_error_cause(each);
+    if (!root || !each) {
+        kin_error_release(root);
+        return kin__fail_with(cause, KIN_ECANCELED);
+    }
+    kin_error_release(cause);
+    return kin__fail_with(root, kin_error_code(root));
+}
+
+/* Waits until the job is final. */
+static int await_final(struct kin__coroutine *co, struct kin_job *job)
+{
+    kin_error *cause;
+    int err = check_target(co, job, "kin_await");
+
+    if (err)
+        return err;
+    kin__job_start(job);
+    err = kin__job_wait(job, co->current->job, &cause);
+    if (err == KIN_ECANCELED)
+        return awaiting_cancelled(job, cause);
+    if (err)
+        return kin__fail_with(cause, err);
+    /* Resumed, and cancelled since: a value is lost, a failure is told. */
+    return kin__job_error(job) ? 0 : kin__check_cancelled(co);
+}
+
+int kin_await(kin_deferred *deferred, void *value)
+{
+    struct kin_job *job = (struct kin_job *)deferred;
+    struct kin__coroutine *co;
+    int err = 0;
+
+    if (!deferred)
+        return kin__misuse(KIN_EINVAL, "kin_await", "deferred is NULL");
+    co = kin__suspending("kin_await", &err);
+    if (!co)
+        return err;
+    if (!kin_job_is_completed(job)) {
+        err = await_final(co, job);
+        if (err)
+            return err;
+    }
+    return kin_deferred_get(deferred, value);
+}
+
+/* One completion callback for all that are awaited at once. */
+struct await_all {
+    struct kin__runnable *runnable;
+    uint64_t generation;
+    _Atomic size_t left;
+};
+
+static int one_ended(kin_job *job, kin_error *cause, void *arg)
+{
+    struct await_all *all = arg;
+    size_t left;
+
+    (void)job;
+    /* acq_rel: the last one sees what the others did; pairs with itself */
+    left = atomic_fetch_sub_explicit(&all->left, 1, memory_order_acq_rel);
+    if (cause || left == 1)
+        kin__wait_wake(all->runnable, all->generation,
+                       cause ? kin_error_code(cause) : 0,
+                       kin_error_retain(cause));
+    return 0;
+}
+
+/* Registers with all of them, and parks. */
+static int wait_for_all(struct kin__coroutine *co, struct kin_job *const *jobs,
+                        size_t count, kin_registration **registrations,
+                        kin_error **error)
+{
+    struct kin__wait wait;
+    struct await_all all = { .left = count };
+    size_t made;
+    int err = 0;
+
+    kin__wait_begin_in(&wait, co->current->job);
+    all.runnable = wait.runnable;
+    all.generation = wait.generation;
+    for (made = 0; made < count && !err; made++) {
+        kin__job_start(jobs[made]);
+        err = kin_invoke_on_completion(jobs[made], one_ended, &all, 0,
+                                       &registrations[made]);
+    }
+    if (err) {
+        made--;
+        kin__wait_end(&wait);
+    } else {
+        err = kin__wait_park(&wait);
+    }
+    while (made--)
+        kin_registration_dispose(registrations[made]);
+    *error = wait.error;
+    if (!err && wait.outcome == KIN__WAIT_CANCELLED)
+        err = KIN_ECANCELED;
+    return err ? err : wait.result;
+}
+
+/* The first that has failed already, or count; starts the lazy ones. */
+static size_t find_failed(struct kin_job *const *jobs, size_t count)
+{
+    size_t failed = count;
+
+    for (size_t i = count; i-- > 0;) {
+        kin__job_start(jobs[i]);
+        if (kin__job_error(jobs[i]))
+            failed = i;
+    }
+    return failed;
+}
+
+static int await_all_checked(struct kin__coroutine *co,
+                             kin_deferred *const *deferreds, size_t count)
+{
+    struct kin_job *const *jobs = (struct kin_job *const *)deferreds;
+    kin_registration **registrations;
+    kin_error *error = NULL;
+    size_t failed = find_failed(jobs, count);
+    int err;
+
+    if (failed < count)
+        return kin_deferred_get(deferreds[failed], NULL);
+    registrations = kin__calloc(count, sizeof *registrations);
+    if (!registrations)
+        return KIN_ENOMEM;
+    err = wait_for_all(co, jobs, count, registrations, &error);
+    kin__free(registrations);
+    if (err)
+        return kin__fail_with(error, err);
+    kin_error_release(error);
+    return kin__check_cancelled(co);
+}
+
+int kin_await_all(kin_deferred *const *deferreds, size_t count, void **values)
+{
+    struct kin__coroutine *co;
+    int err = 0;
+
+    if (!deferreds && count)
+        return kin__misuse(KIN_EINVAL, "kin_await_all", "deferreds is NULL");
+    co = kin__suspending("kin_await_all", &err);
+    if (!co)
+        return err;
+    for (size_t i = 0; i < count; i++) {
+        if (!deferreds[i])
+            return kin__misuse(KIN_EINVAL, "kin_await_all",
+                               "deferreds[%zu] is NULL", i);
+        KIN_TRY(check_target(co, (struct kin_job *)deferreds[i],
+                             "kin_await_all"));
+    }
+    if (count)
+        KIN_TRY(await_all_checked(co, deferreds, count));
+    for (size_t i = 0; i < count; i++)
+        KIN_TRY(kin_deferred_get(deferreds[i], values ? &values[i] : NULL));
+    return 0;
+}

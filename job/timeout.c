@@ -1,0 +1,254 @@
+/* timeout.c -- delays, and blocks with a deadline. */
+#include "kin/timeout.h"
+
+#include "core/check.h"
+#include "core/error.h"
+#include "dispatch/scheduler.h"
+#include "job/block.h"
+#include "job/context.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+int kin__set_timer(kin_dispatcher *dispatcher, struct kin_timer *timer,
+                   int64_t deadline)
+{
+    timer->dispatcher = dispatcher;
+    if (dispatcher->ops->set_timer)
+        return dispatcher->ops->set_timer(dispatcher, timer, deadline);
+    return kin__scheduler_set_timer(timer, deadline);
+}
+
+void kin__stop_timer(struct kin_timer *timer)
+{
+    kin_dispatcher *dispatcher = timer->dispatcher;
+
+    if (dispatcher && dispatcher->ops->set_timer)
+        dispatcher->ops->set_timer(dispatcher, timer, KIN_NEVER);
+    kin__timers_disarm(timer);
+}
+
+/* --- Delay ---------------------------------------------------------------- */
+
+struct delay {
+    struct kin_timer timer;             /* first                             */
+    struct kin__runnable *runnable;
+    uint64_t generation;
+};
+
+static void delay_over(struct kin_timer *timer)
+{
+    struct delay *delay = (struct delay *)timer;
+
+    kin__wait_wake(delay->runnable, delay->generation, 0, NULL);
+}
+
+static int delay_until(struct kin__coroutine *co, int64_t deadline)
+{
+    struct delay delay = { .timer = { .fire = delay_over } };
+    struct kin__wait wait;
+    int err = 0;
+
+    kin__wait_begin_in(&wait, co->current->job);
+    delay.runnable = wait.runnable;
+    delay.generation = wait.generation;
+    if (deadline != KIN_NEVER
+        && kin__wait_state(wait.runnable, wait.generation)
+           == KIN__WAIT_UNDECIDED)
+        err = kin__set_timer(co->dispatcher, &delay.timer, deadline);
+    if (err)
+        kin__wait_end(&wait);
+    else
+        err = kin__wait_park(&wait);
+    if (wait.outcome != KIN__WAIT_IDLE)
+        kin__stop_timer(&delay.timer);  /* also waits while it fires */
+    if (err) {
+        kin_error_release(wait.error);
+        return err;
+    }
+    if (wait.outcome == KIN__WAIT_CANCELLED)
+        return kin__fail_with(wait.error, KIN_ECANCELED);
+    return kin__check_cancelled(co);
+}
+
+int kin_delay(int64_t duration)
+{
+    struct kin__coroutine *co;
+    int err = 0;
+
+    co = kin__suspending("kin_delay", &err);
+    if (!co || duration <= 0)
+        return err;
+    return delay_until(co, kin_after(duration));
+}
+
+int kin_delay_until(int64_t deadline)
+{
+    struct kin__coroutine *co;
+    int err = 0;
+
+    co = kin__suspending("kin_delay_until", &err);
+    if (!co || (deadline != KIN_NEVER && deadline <= kin_now()))
+        return err;
+    return delay_until(co, deadline);
+}
+
+int kin_await_cancellation(void)
+{
+    struct kin__coroutine *co;
+    int err = 0;
+
+    co = kin__suspending("kin_await_cancellation", &err);
+    if (!co)
+        return err;
+    err = delay_until(co, KIN_NEVER);
+    return err ? err : KIN_ECANCELED;
+}
+
+/* --- Timeouts ------------------------------------------------------------- */
+
+static void text_of(int64_t duration, char *text, size_t size)
+{
+    snprintf(text, size, "timed out after %" PRId64 " ms",
+             duration > 0 ? (duration + KIN_MS(1) - 1) / KIN_MS(1) : 0);
+}
+
+static kin_error *timeout_error(const void *owner, int64_t duration)
+{
+    char text[64];
+
+    text_of(duration, text, sizeof text);
+    return kin__error_make(KIN_ERROR_TIMEOUT, KIN_ETIMEDOUT, owner, NULL, "",
+                           "%s", text);
+}
+
+static void expire(struct kin__block_scope *block)
+{
+    kin_error *error;
+
+    /* relaxed: it decides only who of two cancels, which synchronises */
+    if (atomic_exchange_explicit(&block->fired, true, memory_order_relaxed))
+        return;
+    error = timeout_error(block, block->timeout);
+    kin__no_suspend_begin();
+    kin__job_cancel(&block->job, error);
+    kin__no_suspend_end();
+    kin_error_release(error);
+}
+
+static void timeout_over(struct kin_timer *timer)
+{
+    expire((struct kin__block_scope *)
+           ((char *)timer - offsetof(struct kin__block_scope, timer)));
+}
+
+void kin__timeout_if_due(struct kin__coroutine *co)
+{
+    struct kin_scope *scope;
+    int64_t now = 0;
+
+    for (scope = co->current; scope; scope = scope->outer) {
+        struct kin__block_scope *block = kin__block_of_scope(scope);
+
+        if (!scope->job || scope->job->kind != KIN__TIMEOUT
+            || !block->timer.fire)
+            continue;
+        if (!now)
+            now = kin_now();
+        if (now >= block->deadline)
+            expire(block);
+    }
+}
+
+/* Enters a block with a deadline; *block is NULL if an error says why not. */
+static int enter_timeout(struct kin__coroutine *co, int64_t deadline,
+                         int64_t duration, struct kin__block_scope **out)
+{
+    struct kin__block_scope *block;
+    int err;
+
+    *out = NULL;
+    if (duration <= 0)
+        return kin__fail_with(timeout_error(NULL, duration), KIN_ETIMEDOUT);
+    block = kin__block_enter(co, KIN__TIMEOUT, NULL, co->current->job);
+    if (!block)
+        return KIN_ENOMEM;
+    block->timeout = duration;
+    if (deadline != KIN_NEVER) {
+        block->timer.fire = timeout_over;
+        block->deadline = deadline;
+        err = kin__set_timer(co->dispatcher, &block->timer, deadline);
+        if (err) {
+            block->timer.fire = NULL;
+            return kin__block_exit(co, block, err);
+        }
+    }
+    *out = block;
+    return 0;
+}
+
+static int with_timeout(int64_t deadline, int64_t duration, kin_body *body,
+                        void *arg, bool *expired)
+{
+    struct kin__block_scope *block;
+    struct kin__coroutine *co;
+    int err = 0, code;
+
+    if (!body)
+        return kin__misuse(KIN_EINVAL, "kin_with_timeout", "body is NULL");
+    co = kin__suspending("kin_with_timeout", &err);
+    if (!co)
+        return err;
+    if (expired && duration <= 0) {
+        *expired = true;
+        return 0;
+    }
+    err = enter_timeout(co, deadline, duration, &block);
+    if (!block)
+        return err;
+    block->or_null = expired != NULL;
+    code = body(&block->scope, arg);
+    kin_job_retain(&block->job);        /* to see whether it expired */
+    err = kin__block_exit(co, block, code);
+    if (expired)
+        *expired = block->expired && !err;
+    kin_job_release(&block->job);
+    return err;
+}
+
+int kin_with_timeout(int64_t duration, kin_body *body, void *arg)
+{
+    return with_timeout(kin_after(duration), duration, body, arg, NULL);
+}
+
+int kin_with_timeout_until(int64_t deadline, kin_body *body, void *arg)
+{
+    int64_t now = kin_now();
+    int64_t duration = deadline == KIN_NEVER ? KIN_NEVER
+                     : deadline <= now ? 0 : deadline - now;
+
+    return with_timeout(deadline, duration, body, arg, NULL);
+}
+
+int kin_with_timeout_or_null(int64_t duration, kin_body *body, void *arg,
+                             bool *expired)
+{
+    if (!expired)
+        return kin__misuse(KIN_EINVAL, "kin_with_timeout_or_null",
+                           "expired is NULL");
+    *expired = false;
+    return with_timeout(kin_after(duration), duration, body, arg, expired);
+}
+
+kin__block kin__block_timeout(int *result, int64_t duration)
+{
+    kin__block form = { .outcome = result };
+    struct kin__coroutine *co = kin__suspending("KIN_WITH_TIMEOUT", result);
+    struct kin__block_scope *block;
+
+    if (!co)
+        return form;
+    *result = enter_timeout(co, kin_after(duration), duration, &block);
+    form.scope = block ? &block->scope : NULL;
+    return form;
+}

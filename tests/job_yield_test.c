@@ -1,0 +1,128 @@
+/* job_yield_test.c -- giving way: S194 to S197. */
+#include "tests/counting_dispatcher.h"
+#include "tests/words.h"
+
+/* S194 */
+BODY(say_yield_say)
+{
+    const char *const *words = arg;
+
+    ev(words[0]);
+    KIN_TRY(kin_yield());
+    ev(words[1]);
+    return 0;
+}
+
+BODY(two_that_yield)
+{
+    static const char *a[] = { "1", "3" }, *b[] = { "2", "4" };
+    kin_launch(scope, say_yield_say, a);
+    kin_launch(scope, say_yield_say, b);
+    return 0;
+}
+
+TEST(yield_goes_to_the_back_of_the_queue)
+{
+    RUN(two_that_yield);
+    CHECK_LOG("1 2 3 4");
+}
+
+/* S195 */
+BODY(yield_when_cancelled)
+{
+    kin_launch(scope, say, "never");
+    kin_launch(kin_global_scope(), say, "other",
+               .dispatcher = kin_current_element(&kin_key_dispatcher));
+    kin_job_cancel(kin_scope_job(scope), CE);
+    CHECK_FAILED_WITH(kin_yield(), CE);
+    ev("CE");
+    return KIN_ECANCELED;
+}
+
+BODY(launch_yield_when_cancelled)
+{
+    return kin_launch(scope, yield_when_cancelled, NULL);
+}
+
+TEST(yield_of_a_cancelled_fiber_does_not_give_way)
+{
+    RUN(launch_yield_when_cancelled);
+    CHECK_LOG("CE other");
+}
+
+/* S196 */
+BODY(yield_expecting_ce)
+{
+    ev("1");
+    CHECK_FAILED_WITH(kin_yield(), CE);
+    ev("CE");
+    return KIN_ECANCELED;
+}
+
+BODY(cancel_while_it_yields)
+{
+    KIN_AUTO(kin_job) j = NULL;
+
+    kin_launch(scope, yield_expecting_ce, NULL, .job = &j);
+    MUST(kin_yield());
+    kin_job_cancel(j, CE);
+    ev("2");
+    MUST(kin_join(j));
+    CHECK_FLAGS(j, "011");
+    return 0;
+}
+
+TEST(yield_that_is_cancelled_meanwhile_returns_canceled)
+{
+    RUN(cancel_while_it_yields);
+    CHECK_LOG("1 2 CE");
+}
+
+/* S197 */
+TEST(yield_on_unconfined_alone_returns_at_once)
+{
+    KIN_AUTO(kin_job) j = NULL;
+    static const char *words[] = { "1", "2" };
+
+    MUST(kin_launch(kin_global_scope(), say_yield_say, words, .job = &j,
+                    .dispatcher = kin_unconfined()));
+    CHECK_LOG("1 2");
+    CHECK_FLAGS(j, "010");
+}
+
+/* R13.1: each yield is one dispatch, if others are there to give way to. */
+TEST(yield_dispatches_once_when_there_is_somebody_to_give_way_to)
+{
+    static const char *a[] = { "1", "3" }, *b[] = { "2", "4" };
+    static struct counting d;
+
+    counting_init(&d, "D");
+    MUST(kin_launch(kin_global_scope(), say_yield_say, a,
+                    .dispatcher = &d.dispatcher));
+    MUST(kin_launch(kin_global_scope(), say_yield_say, b,
+                    .dispatcher = &d.dispatcher));
+    CHECK_EQ(counting_run(&d), 4);
+    CHECK_EQ(counting_dispatched(&d), 4);
+    CHECK_LOG("1 2 3 4");
+}
+
+BODY(yield_often)
+{
+    for (int i = 0; i < 100000; i++)
+        MUST(kin_yield());
+    return 0;
+}
+
+BODY(three_that_yield_often)
+{
+    for (int i = 0; i < 3; i++)
+        kin_launch(scope, yield_often, NULL);
+    return 0;
+}
+
+TEST(yield_a_hundred_thousand_times_each)
+{
+    RUN(three_that_yield_often);
+}
+
+TEST_MAIN
