@@ -163,8 +163,8 @@ static void leave_frame(struct kin__thread *thread, struct kin__frame *frame)
     thread->in_place.active = frame->in_place_active;
 }
 
-/* In a signal handler: who runs on stack. */
-static void describe(const struct kin__stack *stack, char *buffer, size_t size)
+void kin__run_describe(const struct kin__stack *stack, char *buffer,
+                       size_t size)
 {
     struct kin__thread *thread = kin__thread();
 
@@ -183,7 +183,6 @@ static void make_ready(struct kin__thread *thread)
     if (KIN__LIKELY(thread->ready))
         return;
     thread->ready = true;
-    kin__overflow_describe = describe;
     kin__overflow_thread_enter();
 }
 

@@ -117,6 +117,10 @@ void kin__run_in_place(struct kin_task *task);
 /* Takes the oldest queued in-place task, or NULL: a loop runs these first. */
 struct kin_task *kin__in_place_take(void);
 
+/* Who runs on stack, for a report; async-signal-safe. */
+void kin__run_describe(const struct kin__stack *stack, char *buffer,
+                       size_t size);
+
 /* At the end of a thread. */
 void kin__run_thread_exit(struct kin__thread *thread);
 

@@ -222,9 +222,11 @@ static struct kin_task *frame_next(struct kin__frame *frame)
         task = kin__event_loop_poll(self->loop);
         if (task)
             return task;
-        if (!is_done(self->done))
-            kin__parker_wait(&self->loop->parker,
-                             kin__event_loop_deadline(self->loop));
+        if (is_done(self->done))
+            break;
+        kin__scheduler_will_block();
+        kin__parker_wait(&self->loop->parker,
+                         kin__event_loop_deadline(self->loop));
     }
     if (!self->is_new)
         return NULL;

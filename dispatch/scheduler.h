@@ -19,6 +19,11 @@ struct kin__scheduler;
  * Errors: KIN_ENOMEM; KIN_EAGAIN: there is no thread to keep it. */
 int kin__scheduler_set_timer(kin_timer *timer, int64_t deadline);
 
+/* The calling thread is about to block in the middle of a slice.  If it is a
+ * worker it gives its permit up, and what it has queued, so that others can
+ * run that; it gets one again after the slice. */
+void kin__scheduler_will_block(void);
+
 /* core CPU tasks at once (1 is allowed), io_max blocking ones through its IO.
  * name: of the threads, name-1 and so on; must outlive it.  NULL: no memory.
  * Owns: to be freed when nothing of its is queued, running or armed; the call

@@ -283,6 +283,16 @@ static void give_permit_up(struct kin__worker *worker)
         kin__idle_signal(worker->scheduler, false);
 }
 
+void kin__scheduler_will_block(void)
+{
+    struct kin__worker *worker = kin__thread()->worker;
+
+    if (!worker || !worker->permit)
+        return;
+    worker->slice |= KIN__TASK_BLOCKING;    /* end_slice() asks for one again */
+    give_permit_up(worker);
+}
+
 /* The worker is about to run task. */
 static struct kin_task *begin(struct kin__worker *worker,
                               struct kin_task *task)

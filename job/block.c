@@ -27,6 +27,7 @@ struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
     };
     block->outer_dispatcher = co->dispatcher;
     block->parks_before = co->runnable.parks;
+    block->shielded = parent && parent->kind == KIN__NON_CANCELLABLE;
     block->moved = block->or_null = block->expired = false;
     /* relaxed: not published yet */
     atomic_store_explicit(&block->fired, false, memory_order_relaxed);
@@ -137,7 +138,8 @@ int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
     err = outcome(co, block, code);
     /* Resumed by a child or a dispatcher, and cancelled before it ran: a value
      * is dropped. */
-    if (!err && (block->moved || co->runnable.parks != parks))
+    if (!err && (block->moved
+                 || (!block->shielded && co->runnable.parks != parks)))
         err = kin__check_cancelled(co);
     kin_job_release(&block->job);
     return err;

@@ -20,6 +20,7 @@ struct kin__block_scope {
     kin_dispatcher *outer_dispatcher;   /* the fiber's                       */
     uint32_t parks_before;          /* the fiber's                           */
     bool moved;                     /* came by a hop, goes back by one       */
+    bool shielded;                  /* below kin_non_cancellable()           */
     struct kin_timer timer;         /* of with_timeout                       */
     int64_t deadline, timeout;      /* constant once armed                   */
     _Atomic bool fired;             /* the first to set it cancels the job   */

@@ -114,16 +114,23 @@ static enum begun begin_cancelling(struct kin_job *job, kin_error *cause)
     return begun;
 }
 
-/* One off what the job waits for; true if it is sealed by that. */
-static bool drop_pending(struct kin_job *job)
+/* One off what a locked job waits for; true if it is sealed by that. */
+static bool drop_locked(struct kin_job *job, uint32_t *word)
 {
-    uint32_t word = kin__job_lock(job);
     bool ready;
 
     job->pending--;
-    ready = !job->pending && (word & KIN__JOB_BODY_DONE) && !is_over(word);
+    ready = !job->pending && (*word & KIN__JOB_BODY_DONE) && !is_over(*word);
     if (ready)
-        word |= KIN__JOB_SEALED;
+        *word |= KIN__JOB_SEALED;
+    return ready;
+}
+
+static bool drop_pending(struct kin_job *job)
+{
+    uint32_t word = kin__job_lock(job);
+    bool ready = drop_locked(job, &word);
+
     kin__job_unlock(job, word);
     return ready;
 }
@@ -318,11 +325,43 @@ static void run_completions(struct kin_job *job, kin_error *cause)
     }
 }
 
-/* Makes it final with that outcome; returns its parent, which it has left. */
-static struct kin_job *make_final(struct kin_job *job, kin_error *outcome)
+/* What is left to do for the parent of a job that has become final. */
+struct farewell {
+    struct kin_job *parent;
+    bool drop;                          /* it still waits for the job        */
+    bool sealed;                        /* it is to be finished              */
+};
+
+static bool has_callbacks(const struct kin_job *job)
 {
-    uint32_t word = kin__job_lock(job), parent_word;
-    struct kin_job *parent = job->parent;
+    const struct kin__node *node = job->list.next;
+
+    while (node != &job->list && node->kind != KIN__NODE_CALLBACK)
+        node = node->next;
+    return node != &job->list;
+}
+
+/* Leaves the family.  The parent stops waiting at once, so that a fiber which
+ * this job's end wakes finds it gone; but if there are callbacks, only after
+ * them: what they use may belong to the parent's body. */
+static void leave_parent(struct kin_job *job, struct farewell *farewell)
+{
+    struct kin_job *parent = farewell->parent;
+    uint32_t word = kin__job_lock(parent);
+
+    kin__node_unlink(&job->child);
+    if (!farewell->drop)
+        farewell->sealed = drop_locked(parent, &word);
+    kin__job_unlock(parent, word);
+}
+
+/* Makes it final with that outcome. */
+static struct farewell make_final(struct kin_job *job, kin_error *outcome)
+{
+    uint32_t word = kin__job_lock(job);
+    struct farewell farewell = {
+        .parent = job->parent, .drop = has_callbacks(job),
+    };
     kin_error *before = job->cause;
 
     word = move(word, outcome ? KIN_JOB_CANCELLED : KIN_JOB_COMPLETED);
@@ -330,31 +369,28 @@ static struct kin_job *make_final(struct kin_job *job, kin_error *outcome)
     job->parent = NULL;
     kin__job_unlock(job, word);
     kin_error_release(before);
-    if (parent) {
-        parent_word = kin__job_lock(parent);
-        kin__node_unlink(&job->child);
-        kin__job_unlock(parent, parent_word);
-    }
-    return parent;
+    if (farewell.parent)
+        leave_parent(job, &farewell);
+    return farewell;
 }
 
 /* Ends one sealed job; returns its parent if that is sealed now. */
 static struct kin_job *finish_one(struct kin_job *job)
 {
     kin_error *outcome = kin__failures_settle(job);
-    struct kin_job *parent;
+    struct farewell farewell;
 
     if (outcome && !kin_error_is_cancellation(outcome)
         && !tell_parent(job, outcome))
         kin__failure_report(job, outcome);
-    parent = make_final(job, outcome);
+    farewell = make_final(job, outcome);
     run_completions(job, outcome);
     if (job->kind == KIN__BLOCKING)
         kin__coroutine_tell_done(job);
-    if (parent && !drop_pending(parent))
-        parent = NULL;
+    if (farewell.parent && farewell.drop)
+        farewell.sealed = drop_pending(farewell.parent);
     kin_job_release(job);
-    return parent;
+    return farewell.sealed ? farewell.parent : NULL;
 }
 
 static void finish(struct kin_job *job)
