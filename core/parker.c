@@ -2,10 +2,12 @@
  *
  * Spinning before the sleep saves both sides a system call, and the sleeper
  * some tens of microseconds until its core is awake, but only if the wake
- * comes soon.  `gain` remembers whether it did: it grows with each wait that
- * was short, shrinks with each spin in vain, and at 0 nobody spins.  At most
- * one thread less than there are processors spins at a time: somebody has to
- * do what is waited for. */
+ * comes soon.  `gain` remembers whether it did: it grows with each spin that
+ * was ended by a wake, shrinks with each in vain, and at 0 nobody spins.  Two
+ * threads that answer each other and both sleep would never find out, so once
+ * in some sleeps that were short there is a trial, which lasts long enough
+ * for the other to wake up.  At most one thread less than there are processors
+ * spins at a time: somebody has to do what is waited for. */
 #include "core/parker.h"
 
 #include "core/spin.h"
@@ -20,10 +22,12 @@
 
 enum { EMPTY, WOKEN, ASLEEP };
 
-#define SPIN_NS      KIN_US(15)
-#define SHORT_NS     KIN_US(100)    /* a sleep this short: spin next time    */
-#define GAIN_MAX     8u
-#define LOOKS        16             /* at the word, between two at the clock */
+#define SPIN_NS    KIN_US(15)
+#define TRIAL_NS   KIN_US(60)       /* the other may have to wake up         */
+#define SHORT_NS   KIN_US(200)      /* of a sleep, with both wake-ups        */
+#define TRIAL_EACH 8                /* short sleeps                          */
+#define GAIN_MAX   8
+#define LOOKS      16               /* at the word, between two at the clock */
 
 static _Atomic int spinners;        /* threads that spin; statistics only    */
 
@@ -88,33 +92,44 @@ static bool take(struct kin__parker *parker)
 
 static bool spin(struct kin__parker *parker, int64_t end)
 {
-    while (kin_now() < end) {
+    do {
         for (int i = 0; i < LOOKS; i++) {
             /* relaxed: take() follows */
             if (atomic_load_explicit(&parker->word, memory_order_relaxed))
                 return take(parker);
             KIN__CPU_RELAX();
         }
+    } while (kin_now() < end);
+    return false;
+}
+
+/* May one more spin?  Who has just been woken takes a moment to be off. */
+static bool begin_spinning(void)
+{
+    for (int i = 0; i < LOOKS; i++) {
+        /* relaxed: a bound for the load of the machine, it guards nothing */
+        if (atomic_fetch_add_explicit(&spinners, 1, memory_order_relaxed) + 1
+            < kin__cpu_count())
+            return true;
+        atomic_fetch_sub_explicit(&spinners, 1, memory_order_relaxed);
+        KIN__CPU_RELAX();
     }
     return false;
 }
 
 static bool spin_if_it_pays(struct kin__parker *parker, int64_t deadline)
 {
-    int64_t end = kin_now() + SPIN_NS;
-    bool woken = false;
+    int64_t end = kin_now() + (parker->gain == 1 ? TRIAL_NS : SPIN_NS);
+    bool woken;
 
-    if (end > deadline)
+    if (end > deadline || !begin_spinning())
         return false;
-    /* relaxed: a bound for the load of the machine, it guards nothing */
-    if (atomic_fetch_add_explicit(&spinners, 1, memory_order_relaxed) + 1 <
-        kin__cpu_count()) {
-        woken = spin(parker, end);
-        if (!woken)
-            parker->gain--;
-        else if (parker->gain < GAIN_MAX)
-            parker->gain++;
-    }
+    woken = spin(parker, end);
+    if (!woken)
+        parker->gain--;
+    else if (parker->gain < GAIN_MAX)
+        parker->gain++;
+    /* relaxed: as in begin_spinning() */
     atomic_fetch_sub_explicit(&spinners, 1, memory_order_relaxed);
     return woken;
 }
@@ -157,8 +172,9 @@ bool kin__parker_wait(struct kin__parker *parker, int64_t deadline)
     if (deadline <= start)
         return take(parker);
     woken = sleep_until(parker, deadline);
-    if (woken && parker->gain < 2 && kin_now() - start < SHORT_NS)
-        parker->gain++;
+    if (woken && parker->gain == 0 && kin_now() - start < SHORT_NS)
+        if (++parker->short_sleeps % TRIAL_EACH == 0)
+            parker->gain = 1;
     return woken;
 }
 

@@ -22,7 +22,8 @@
  */
 struct kin__parker {
     _Atomic uint32_t word;      /* atomic: see the picture                  */
-    uint32_t gain;              /* sleeper only: has spinning paid off?     */
+    uint16_t gain;              /* sleeper only: has spinning paid off?     */
+    uint16_t short_sleeps;      /* sleeper only: might it have?             */
 };
 
 /* Sleeps until there is a token, and takes it, or until the deadline.  True:

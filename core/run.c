@@ -314,6 +314,20 @@ void kin__run_in_place(struct kin_task *task)
     kin__thread()->in_place.active = false;
 }
 
+bool kin__in_place_hold(void)
+{
+    struct kin__thread *thread = kin__thread();
+    bool held = thread->in_place.active;
+
+    thread->in_place.active = true;
+    return held;
+}
+
+void kin__in_place_let_go(bool held)
+{
+    kin__thread()->in_place.active = held;
+}
+
 struct kin_task *kin__in_place_take(void)
 {
     return kin__task_queue_pop(&kin__thread()->in_place.queue);

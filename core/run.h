@@ -114,6 +114,12 @@ int kin__park_local(void (*requeue)(struct kin_task *task));
  * dispatchers. */
 void kin__run_in_place(struct kin_task *task);
 
+/* Between these two nothing runs in place on this thread, it is queued: for a
+ * loop that fires timers, perhaps on the stack of a fiber that is parking.
+ * hold returns what let_go is to be given. */
+bool kin__in_place_hold(void);
+void kin__in_place_let_go(bool held);
+
 /* Takes the oldest queued in-place task, or NULL: a loop runs these first. */
 struct kin_task *kin__in_place_take(void);
 

@@ -55,7 +55,8 @@ static void once(void)
     make_exit_key();
     kin__stack_cache_here = cache_here;
     kin__overflow_running = stack_running;
-    kin__overflow_describe = kin__run_describe;
+    if (!kin__overflow_describe)
+        kin__overflow_describe = kin__run_describe;
 }
 
 static __attribute__((noinline, cold)) void enter(struct kin__thread *thread)

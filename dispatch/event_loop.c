@@ -85,6 +85,7 @@ static void take_inbox(struct kin__event_loop *loop, struct kin_task *mark)
 static void fire_due(struct kin__event_loop *loop)
 {
     int64_t now;
+    bool held;
 
     if (kin__timers_earliest(&loop->timers) == KIN_NEVER || loop->firing)
         return;
@@ -92,7 +93,9 @@ static void fire_due(struct kin__event_loop *loop)
     if (kin__timers_earliest(&loop->timers) > now)
         return;
     loop->firing = true;
+    held = kin__in_place_hold();
     kin__timers_fire(&loop->timers, now);
+    kin__in_place_let_go(held);
     loop->firing = false;
 }
 
@@ -159,7 +162,8 @@ struct kin_task *kin__event_loop_poll(struct kin__event_loop *loop)
     if (atomic_load_explicit(&loop->inbox, memory_order_relaxed))
         take_inbox(loop, NULL);
     fire_due(loop);
-    return kin__task_queue_pop(&loop->queue);
+    task = kin__in_place_take();        /* what a timer has resumed */
+    return task ? task : kin__task_queue_pop(&loop->queue);
 }
 
 int64_t kin__event_loop_deadline(struct kin__event_loop *loop)

@@ -115,12 +115,17 @@ static bool search_again(struct kin__worker *worker)
 /* Timers are due.  Fired by a worker with a permit they go to its own ring. */
 static bool fire_timers(struct kin__worker *worker, int64_t now)
 {
+    bool held;
+
     worker->until_clock = 1;
     if (search_again(worker))
         return true;
     worker->until_clock = worker->clock_every;
+    held = kin__in_place_hold();
     kin__timers_fire(&worker->scheduler->timers, now);
-    return false;
+    kin__in_place_let_go(held);
+    /* What they have resumed in place runs here, permit or not. */
+    return worker->thread->in_place.queue.head ? resume(worker) : false;
 }
 
 /* The watcher's duty. */
@@ -199,13 +204,19 @@ static int64_t earlier(int64_t a, int64_t b)
  * list.  *until: when there is something to do next. */
 static bool on_time(struct kin__worker *worker, int64_t now, int64_t *until)
 {
-    struct kin__timers *timers = &worker->scheduler->timers;
+    unsigned round = 0;
+    int64_t first;
 
     *until = worker->idle_until;
-    if (kin__idle_is_keeper(worker)) {
-        if (kin__timers_earliest(timers) <= now && fire_timers(worker, now))
+    while (kin__idle_is_keeper(worker, &first)) {
+        if (first > now) {
+            *until = earlier(*until, first);
+            break;
+        }
+        if (fire_timers(worker, now))
             return true;
-        *until = earlier(*until, kin__timers_earliest(timers));
+        kin__spin_pause(&round);        /* another may be firing them */
+        now = kin_now();
     }
     if (worker->watching && worker->look_at <= now && watch(worker, now))
         return true;

@@ -209,8 +209,8 @@ void kin__idle_keep_time(struct kin__scheduler *scheduler, int64_t deadline);
 /* The searcher has found something. */
 void kin__idle_found(struct kin__worker *worker);
 
-/* Becomes, or is, the one who sleeps no longer than until the first timer. */
-bool kin__idle_is_keeper(struct kin__worker *worker);
+/* Becomes, or is, the one who sleeps no longer than *until, the first timer. */
+bool kin__idle_is_keeper(struct kin__worker *worker, int64_t *until);
 
 /* Wakes all parked workers, to look around. */
 void kin__idle_wake_all(struct kin__scheduler *scheduler);

@@ -199,7 +199,7 @@ void kin__idle_wake_all(struct kin__scheduler *scheduler)
  *   keeper, under idle_lock              who arms
  *   1 keeper = self                      1 inserts into the timers
  *   2 keeper_until = earliest            2 under idle_lock: keeper_until later,
- *   3 sleeps until keeper_until            or no keeper? wakes one, or starts
+ *   3 sleeps until that, exactly           or no keeper? wakes one, or starts
  *                                          a thread: there must be a keeper
  */
 
@@ -228,7 +228,7 @@ void kin__idle_keep_time(struct kin__scheduler *scheduler, int64_t deadline)
         kin__worker_create(scheduler, KIN__GRANT_NONE);
 }
 
-bool kin__idle_is_keeper(struct kin__worker *worker)
+bool kin__idle_is_keeper(struct kin__worker *worker, int64_t *until)
 {
     struct kin__scheduler *scheduler = worker->scheduler;
     int64_t earliest;
@@ -243,6 +243,7 @@ bool kin__idle_is_keeper(struct kin__worker *worker)
         scheduler->keeper = worker;
         scheduler->keeper_until = earliest;
     }
+    *until = earliest;
     kin__spin_unlock(&scheduler->idle_lock);
     return is;
 }

@@ -170,6 +170,7 @@ static void look_at_clock(struct kin__worker *worker)
 {
     struct kin__timers *timers = &worker->scheduler->timers;
     int64_t earliest = kin__timers_earliest(timers), now;
+    bool held;
 
     worker->until_clock = worker->clock_every;
     if (earliest == KIN_NEVER)
@@ -181,7 +182,9 @@ static void look_at_clock(struct kin__worker *worker)
     if (earliest > now)
         return;
     worker->firing = true;
+    held = kin__in_place_hold();
     kin__timers_fire(timers, now);
+    kin__in_place_let_go(held);
     worker->firing = false;
 }
 
@@ -383,7 +386,8 @@ struct kin_task *kin__worker_next(struct kin__frame *frame)
             task = search(worker);
         if (task)
             return begin(worker, task);
-        if (worker->owes & KIN__OWES_SEEK)      /* a timer has just fired */
+        if ((worker->owes & KIN__OWES_SEEK)     /* a timer has just fired */
+            || has_in_place(worker))
             continue;
         if (!kin__idle_park(worker))
             return NULL;

@@ -16,8 +16,10 @@
 
 struct kin__block_scope {
     struct kin_scope scope;         /* first                                 */
-    struct kin_job job;
     kin_dispatcher *outer_dispatcher;   /* the fiber's                       */
+    uint64_t wait_word;             /* a coroutine's that had this record:
+                                       never written; see core/record.h      */
+    struct kin_job job;
     uint32_t parks_before;          /* the fiber's                           */
     bool moved;                     /* came by a hop, goes back by one       */
     bool shielded;                  /* below kin_non_cancellable()           */
@@ -29,6 +31,9 @@ struct kin__block_scope {
 
 _Static_assert(sizeof(struct kin__block_scope) <= KIN__RECORD_SIZE,
                "a block is a record");
+_Static_assert(offsetof(struct kin__block_scope, wait_word)
+                   == offsetof(struct kin__runnable, wait_word),
+               "who looks late at a wait word finds one, and its generation");
 
 /* Makes the block's scope the innermost.  context is taken (NULL: the outer
  * one's); parent is the job's parent, NULL for none.  NULL without memory:

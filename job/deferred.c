@@ -117,7 +117,6 @@ int kin_deferred_new(kin_job *parent, void (*on_undelivered)(void *value),
     self->on_undelivered = on_undelivered;
     /* relaxed: not published yet */
     atomic_store_explicit(&self->delivered, false, memory_order_relaxed);
-    kin__job_retain(&self->job);
     kin__job_attach(parent, &self->job);
     *deferred = (kin_deferred *)self;
     return 0;

@@ -115,7 +115,6 @@ static int new_bare(struct kin_job *parent, enum kin__job_kind kind,
         return KIN_ENOMEM;
     kin__job_init(job, kind, KIN_JOB_ACTIVE);
     job->handles = ancestor_handles(parent);
-    kin__job_retain(job);
     kin__job_attach(parent, job);
     *out = job;
     return 0;

@@ -137,7 +137,10 @@ static inline struct kin_job *kin__job_of_child(struct kin__node *node)
     return (struct kin_job *)((char *)node - offsetof(struct kin_job, child));
 }
 
-/* A fresh job with one reference: "it is not final yet". */
+/* A fresh job with one reference.  Of a job with a body that is the machine's,
+ * and given up when the job is final.  Of one without it is the creator's: a
+ * job that nobody can complete any more is freed, final or not; its parent's
+ * list holds another one, and so does each child. */
 void kin__job_init(struct kin_job *job, enum kin__job_kind kind,
                    kin_job_state state);
 

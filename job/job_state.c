@@ -141,18 +141,23 @@ static void release_hold(struct kin_job *job)
         finish(job);
 }
 
-/* Moves the cursor behind the next child or cancelling callback, and returns
- * it; NULL at the end, when the cursor has left.  A child is retained, a
- * callback unlinked. */
+static bool is_cancelling(const struct kin__node *node)
+{
+    return node->kind == KIN__NODE_CALLBACK
+        && kin__callback_is_cancelling(node);
+}
+
+/* Moves the cursor behind the next child or, if wanted, cancelling callback,
+ * and returns it; NULL at the end, when the cursor has left.  A child is
+ * retained, a callback unlinked. */
 static struct kin__node *walk_step(struct kin_job *job,
-                                   struct kin__node *cursor)
+                                   struct kin__node *cursor, bool callbacks)
 {
     uint32_t word = kin__job_lock(job);
     struct kin__node *node = cursor->next;
 
     while (node != &job->list && node->kind != KIN__NODE_CHILD
-           && !(node->kind == KIN__NODE_CALLBACK
-                && kin__callback_is_cancelling(node)))
+           && !(callbacks && is_cancelling(node)))
         node = node->next;
     kin__node_unlink(cursor);
     if (node == &job->list) {
@@ -205,7 +210,7 @@ static void walk(struct kin_job *root)
     struct kin_job *job = root;
 
     for (;;) {
-        struct kin__node *node = walk_step(job, &job->cursor);
+        struct kin__node *node = walk_step(job, &job->cursor, true);
 
         if (node && node->kind == KIN__NODE_CHILD) {
             if (enter_child(job, kin__job_of_child(node)))
@@ -233,11 +238,9 @@ void kin__job_cancel_children(struct kin_job *job, kin_error *cause)
 
     kin__node_append(job->list.next, &cursor);      /* at the front */
     kin__job_unlock(job, word);
-    while ((node = walk_step(job, &cursor))) {
-        if (node->kind == KIN__NODE_CHILD) {
-            kin__job_cancel(kin__job_of_child(node), cause);
-            kin_job_release(kin__job_of_child(node));
-        }
+    while ((node = walk_step(job, &cursor, false))) {
+        kin__job_cancel(kin__job_of_child(node), cause);
+        kin_job_release(kin__job_of_child(node));
     }
 }
 
@@ -327,7 +330,7 @@ static void run_completions(struct kin_job *job, kin_error *cause)
 
 /* What is left to do for the parent of a job that has become final. */
 struct farewell {
-    struct kin_job *parent;
+    struct kin_job *parent;             /* NULL: it had none                 */
     bool drop;                          /* it still waits for the job        */
     bool sealed;                        /* it is to be finished              */
 };
@@ -374,7 +377,21 @@ static struct farewell make_final(struct kin_job *job, kin_error *outcome)
     return farewell;
 }
 
-/* Ends one sealed job; returns its parent if that is sealed now. */
+/* The reference that an attached child has to a parent without a body. */
+static void retain_for_child(struct kin_job *parent)
+{
+    if (!kin__job_has_body(parent))
+        kin__job_retain(parent);
+}
+
+static void release_for_child(struct kin_job *parent)
+{
+    if (!kin__job_has_body(parent))
+        kin_job_release(parent);
+}
+
+/* Ends one sealed job; returns its parent if that is sealed now, with the
+ * child's reference to it. */
 static struct kin_job *finish_one(struct kin_job *job)
 {
     kin_error *outcome = kin__failures_settle(job);
@@ -389,14 +406,22 @@ static struct kin_job *finish_one(struct kin_job *job)
         kin__coroutine_tell_done(job);
     if (farewell.parent && farewell.drop)
         farewell.sealed = drop_pending(farewell.parent);
-    kin_job_release(job);
+    if (farewell.parent && !farewell.sealed)
+        release_for_child(farewell.parent);
+    if (farewell.parent || kin__job_has_body(job))
+        kin_job_release(job);           /* the list's, or the machine's */
     return farewell.sealed ? farewell.parent : NULL;
 }
 
 static void finish(struct kin_job *job)
 {
-    while (job)
-        job = finish_one(job);
+    struct kin_job *child_of = finish_one(job);
+
+    while (child_of) {
+        job = child_of;
+        child_of = finish_one(job);
+        release_for_child(job);
+    }
 }
 
 /* The body has ended; seals if there is nothing else to wait for. */
@@ -480,6 +505,9 @@ void kin__job_attach(struct kin_job *parent, struct kin_job *child)
         return;
     word = kin__job_lock(parent);
     if (!is_over(word)) {
+        retain_for_child(parent);
+        if (!kin__job_has_body(child))
+            kin__job_retain(child);     /* the list's */
         child->parent = parent;
         kin__node_append(&parent->list, &child->child);
         parent->pending++;

@@ -214,7 +214,10 @@ TEST(a_view_of_a_view_is_the_stricter_one)
     CHECK_PTR(view_of(cpu, 4), cpu);
     CHECK_PTR(view_of(pool, 4), pool);
     kin_dispatcher_release(pool);
-    CHECK(view_of(io, 64) != io);
+    kin_dispatcher *of_io = view_of(io, 64);
+
+    CHECK(of_io != io);
+    kin_dispatcher_release(of_io);
     CHECK_STR(kin_dispatcher_name(two), "view");
     for (int i = 0; i < 1000; i++)
         post(two, pass, NULL);

@@ -23,6 +23,7 @@ static void make_pool(int n)
     core = n;
     pool = kin__scheduler_new(n, 8, "pool");
     CHECK(pool);
+    kin__scheduler_set_limits(pool, KIN_S(3600), 16384);    /* none is saved */
     cpu = kin__scheduler_default(pool);
     io = kin__scheduler_io(pool);
     CHECK_EQ(kin_limited_parallelism(cpu, 1, NULL, &view), 0);

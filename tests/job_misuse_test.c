@@ -228,6 +228,8 @@ MISUSE(kin_scope_plus, of_null, KIN_EINVAL,
        kin_scope_plus(NULL, kin_context_empty(), &scope_out))
 MISUSE(kin_scope_plus, into_null, KIN_EINVAL,
        kin_scope_plus(kin_global_scope(), kin_context_empty(), NULL))
+MISUSE(kin_scope_job, of_null, true, kin_scope_job(NULL) == NULL)
+MISUSE(kin_scope_is_active, of_null, false, kin_scope_is_active(NULL))
 MISUSE(kin_scope_context, of_null, KIN_EINVAL,
        kin_scope_context(NULL, &context_out))
 MISUSE(kin_scope_context, into_null, KIN_EINVAL,
@@ -291,14 +293,12 @@ static int enter_context_block(void)
 MISUSE(KIN_WITH_CONTEXT, block_off_a_fiber, KIN_ENOFIBER,
        enter_context_block())
 
-TEST(off_a_fiber_or_without_a_scope_questions_are_answered)
+TEST(off_a_fiber_everything_that_asks_for_the_current_is_answered)
 {
     CHECK_PTR(kin_current_job(), NULL);
     CHECK_PTR(kin_current_scope(), NULL);
     CHECK_PTR(kin_current_element(&kin_key_job), NULL);
     CHECK(kin_is_active());
-    CHECK_PTR(kin_scope_job(NULL), NULL);
-    CHECK(!kin_scope_is_active(NULL));
     CHECK_PTR(kin_scope_retain(NULL), NULL);
     kin_scope_release(NULL);
 }
@@ -307,6 +307,7 @@ TEST(off_a_fiber_or_without_a_scope_questions_are_answered)
 
 static kin_deferred *deferred_out;
 
+MISUSE(kin_deferred_job, of_null, true, kin_deferred_job(NULL) == NULL)
 MISUSE(kin_deferred_new, into_null, KIN_EINVAL,
        kin_deferred_new(NULL, NULL, NULL))
 MISUSE(kin_deferred_complete, of_null, KIN_EINVAL,
@@ -393,7 +394,6 @@ TEST(what_comes_too_late_for_a_deferred_changes_nothing)
 
 TEST(without_a_deferred_there_is_nothing_to_retain_or_release)
 {
-    CHECK_PTR(kin_deferred_job(NULL), NULL);
     CHECK_PTR(kin_deferred_retain(NULL), NULL);
     kin_deferred_release(NULL);
 }

@@ -36,13 +36,13 @@ TEST(delay_of_nothing_does_not_look_for_cancellation)
 /* S158, S159 */
 struct wait {
     const char *word;
-    int64_t duration;
+    int64_t duration;               /* or the deadline */
 };
 
 BODY(say_after)
 {
     const struct wait *wait = arg;
-    KIN_TRY(kin_delay(wait->duration));
+    KIN_TRY(kin_delay(check_slow(wait->duration)));
     ev(wait->word);
     return 0;
 }
@@ -73,7 +73,8 @@ BODY(equal_deadlines)
 {
     static struct wait waits[3] = { { "1", 0 }, { "2", 0 }, { "3", 0 } };
     for (int i = 0; i < 3; i++) {
-        waits[i].duration = i ? waits[0].duration : kin_after(KIN_MS(10));
+        waits[i].duration = i ? waits[0].duration
+                              : kin_after(check_slow(KIN_MS(10)));
         kin_launch(scope, say_at, &waits[i]);
     }
     return 0;
@@ -88,11 +89,14 @@ TEST(delays_with_one_deadline_end_in_the_order_they_began)
 /* S160 */
 BODY(block_past_two_timers)
 {
-    static struct wait two = { "2", KIN_MS(10) }, one = { "1", KIN_MS(5) };
-    kin_launch(scope, say_after, &two);
-    kin_launch(scope, say_after, &one);
+    static struct wait two = { "2", 0 }, one = { "1", 0 };
+
+    two.duration = kin_after(check_slow(KIN_MS(20)));
+    one.duration = kin_after(check_slow(KIN_MS(10)));
+    kin_launch(scope, say_at, &two);
+    kin_launch(scope, say_at, &one);
     MUST(kin_yield());
-    block_ms(20);
+    block_ms(check_slow(30));
     kin_launch(scope, say, "3");
     return kin_yield();
 }
