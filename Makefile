@@ -6,7 +6,7 @@
 #   CC=gcc|clang               CROSS=aarch64-linux-gnu-
 #   SAN=address|undefined|thread|address,undefined
 #   CONTEXT=boost              Boost.Context's switch in place of ours
-#   LTO=1  DEBUG=1  HARD=1     HARD: every rare path is taken often
+#   LTO=1  DEBUG=1
 #   WERROR=1                   warnings are errors, as in `make check` and CI=true
 #   CFLAGS= CPPFLAGS= LDFLAGS= yours, after ours
 #   V=1                        shows the commands
@@ -38,7 +38,6 @@ MATRIX ?= gcc gcc-debug gcc-lto clang clang-debug asan tsan boost arm64 valgrind
 ROW_gcc         := CC=gcc
 ROW_gcc-debug   := CC=gcc DEBUG=1
 ROW_gcc-lto     := CC=gcc LTO=1
-ROW_gcc-hard    := CC=gcc HARD=1 DEBUG=1
 ROW_clang       := CC=clang
 ROW_clang-debug := CC=clang DEBUG=1
 ROW_asan        := CC=gcc SAN=address,undefined
@@ -78,7 +77,7 @@ comma    := ,
 COMPILER := $(notdir $(lastword $(CC)))
 IS_CLANG := $(findstring clang,$(COMPILER))
 CPU      := $(or $(firstword $(subst -, ,$(CROSS))),$(shell uname -m))
-CONFIG   := $(CPU)-$(COMPILER)$(if $(DEBUG),-debug)$(if $(HARD),-hard)$(if \
+CONFIG   := $(CPU)-$(COMPILER)$(if $(DEBUG),-debug)$(if \
               $(LTO),-lto)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if \
               $(CONTEXT),-$(CONTEXT))$(if $(WERROR),-werror)
 O        := $(BUILD)/$(CONFIG)
@@ -136,9 +135,6 @@ endif
 ifdef LTO
   BASE_CFLAGS  += -flto
   BASE_LDFLAGS += -flto=auto -O2
-endif
-ifdef HARD
-  BASE_CPPFLAGS += -DKIN_HARD=1
 endif
 ifeq ($(CONTEXT),boost)
   BASE_CPPFLAGS += -DKIN_CONTEXT_BOOST=1
@@ -344,7 +340,7 @@ endif
 
 # The shell tests and the examples belong to the plain configurations; the
 # shell tests run once, with gcc.
-PLAIN := $(if $(CROSS)$(SAN)$(LTO)$(DEBUG)$(HARD)$(CONTEXT)$(RUN),,yes)
+PLAIN := $(if $(CROSS)$(SAN)$(LTO)$(DEBUG)$(CONTEXT)$(RUN),,yes)
 RUN_SHELL := $(if $(PLAIN),$(if $(IS_CLANG),,$(SHELL_TEST)))
 
 # Seconds for the programs of one configuration, and for all of `make check`.
@@ -360,7 +356,7 @@ test: | need-TEST test-programs ## builds and runs the tests of one configuratio
 	 PREFIX_COMMAND="$(RUN_PREFIX)" TEST_TIME=$(TEST_TIME) \
 	 KIN_TEST_SLOWDOWN=$(SLOWDOWN) TESTS='$(TESTS)' \
 	 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
-	 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1:die_after_fork=0 \
+	 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1:die_after_fork=0:atexit_sleep_ms=0 \
 	 tools/run-tests.sh $(or $(ROW),$(CONFIG)) $(O)/log$(RUN:%=-%) \
 	   $(RUN_BIN) $(RUN_SHELL)
 

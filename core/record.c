@@ -5,6 +5,7 @@
 #include "core/record.h"
 
 #include "core/memory.h"
+#include "core/sanitize.h"
 #include "core/spin.h"
 
 #include <stddef.h>
@@ -59,6 +60,7 @@ static struct free_record *map_batch(void)
     if (kin__map(kin__page_round(count * KIN__RECORD_SIZE), &memory) != 0)
         return NULL;
     records = memory;
+    kin__lsan_root(memory, count * KIN__RECORD_SIZE);
     for (size_t i = 0; i < count; i++)
         records[i].next = (i + 1) % BATCH ? &records[i + 1] : NULL;
     for (size_t i = BATCH; i < count; i += BATCH)

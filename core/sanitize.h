@@ -35,6 +35,21 @@ void __sanitizer_start_switch_fiber(void **fake, const void *bottom,
 void __sanitizer_finish_switch_fiber(void *fake, const void **bottom,
                                      size_t *size);
 #endif
+
+/* LeakSanitizer looks for pointers in the heap and in threads' stacks; what
+ * lies in mappings of ours must be named to it. */
+#if KIN__ASAN
+void __lsan_register_root_region(const void *start, size_t size);
+void __lsan_unregister_root_region(const void *start, size_t size);
+#define kin__lsan_root(start, size) \
+    __lsan_register_root_region(start, size)
+#define kin__lsan_root_gone(start, size) \
+    __lsan_unregister_root_region(start, size)
+#else
+#define kin__lsan_root(start, size)      ((void)(start), (void)(size))
+#define kin__lsan_root_gone(start, size) ((void)(start), (void)(size))
+#endif
+
 #if KIN__TSAN
 void *__tsan_get_current_fiber(void);
 void *__tsan_create_fiber(unsigned flags);

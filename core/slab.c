@@ -273,6 +273,7 @@ int kin__slab_take(unsigned size_class, struct kin__stack **out)
         .guard = (uint8_t)guard,
     };
     stack->valgrind = kin__valgrind_stack(stack->base, stack->top);
+    kin__lsan_root(stack->base, kin__slab_stride(slab) - slab->guard_bytes);
     kin__stack_use_reset(stack, !dirty);
     *out = stack;
     return 0;

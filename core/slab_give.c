@@ -64,6 +64,8 @@ static struct kin__slab *collect(struct kin__stack **list, uint64_t *mask)
         *link = stack->next;
         mask[stack->index / 64] |= (uint64_t)1 << stack->index % 64;
         kin__valgrind_stack_gone(stack->valgrind);
+        kin__lsan_root_gone(stack->base,
+                            kin__slab_stride(slab) - slab->guard_bytes);
     }
     return slab;
 }

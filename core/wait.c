@@ -215,7 +215,8 @@ static int claim(struct kin__runnable *r, uint64_t generation,
         /* acquire: pairs with release in publish(); release: with acquire in
          * a second claim() */
         if (atomic_compare_exchange_weak_explicit(
-                &r->wait_word, &word, word_of(generation, KIN__WAIT_RESUMED) | BUSY,
+                &r->wait_word, &word,
+                word_of(generation, KIN__WAIT_RESUMED) | BUSY,
                 memory_order_acq_rel, memory_order_acquire))
             return 0;
     }

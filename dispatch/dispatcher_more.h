@@ -20,7 +20,24 @@ struct kin__dispatcher_more {
 
     int parallelism;            /* slices at once, at most; 0: not known     */
     bool immortal;              /* retain and release do nothing             */
+    bool stays;                 /* its dispatch needs no reference to it     */
 };
+
+/* dispatch, with the dispatcher held: what it has taken may run and end before
+ * it returns, and with that the last reference be gone.  The task is the
+ * caller's until then, and its context holds the dispatcher. */
+static inline int kin__dispatch(kin_dispatcher *dispatcher, kin_task *task)
+{
+    int err;
+
+    if (dispatcher->more
+        && (dispatcher->more->immortal || dispatcher->more->stays))
+        return dispatcher->ops->dispatch(dispatcher, task);
+    kin_dispatcher_retain(dispatcher);
+    err = dispatcher->ops->dispatch(dispatcher, task);
+    kin_dispatcher_release(dispatcher);
+    return err;
+}
 
 /* A view of any dispatcher (dispatch/limited.c): a worker of the view is a
  * task on base that runs what is queued, up to 16 slices in place, then goes

@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/memory.h"
 #include "core/thread.h"
+#include "dispatch/dispatcher_more.h"
 #include "dispatch/scheduler.h"
 
 #include <stddef.h>
@@ -41,15 +42,18 @@ static void wake(struct kin__event_loop *loop)
     kin__parker_wake(&loop->parker);
 }
 
+/* The loop may be gone as soon as it has the task, and is woken after that: so
+ * it is held meanwhile.  (Main is held by its caller.) */
 static int push_inbox(struct kin__event_loop *loop, struct kin_task *task)
 {
     /* relaxed: the exchange below orders it */
     struct kin_task *head = atomic_load_explicit(&loop->inbox,
                                                  memory_order_relaxed);
 
+    kin_dispatcher_retain(&loop->dispatcher);
     do {
         if (head == CLOSED)
-            return loop->refuse(task);
+            break;
         task->next = head;
         /* release: publishes the task; pairs with acquire in take_inbox() */
     } while (!atomic_compare_exchange_weak_explicit(
@@ -57,7 +61,8 @@ static int push_inbox(struct kin__event_loop *loop, struct kin_task *task)
                  memory_order_relaxed));
     if (!head)
         wake(loop);
-    return 0;
+    kin_dispatcher_release(&loop->dispatcher);
+    return head == CLOSED ? loop->refuse(task) : 0;
 }
 
 /* Appends the inbox to the queue, oldest first; leaves `mark` in its place. */
@@ -68,8 +73,9 @@ static void take_inbox(struct kin__event_loop *loop, struct kin_task *mark)
     /* relaxed: only the owner closes it, and it stays closed */
     if (atomic_load_explicit(&loop->inbox, memory_order_relaxed) == CLOSED)
         return;
-    /* acquire: pairs with release in push_inbox() */
-    task = atomic_exchange_explicit(&loop->inbox, mark, memory_order_acquire);
+    /* acquire: pairs with release in push_inbox(); release: a loop is without
+     * an owner before it is seen closed */
+    task = atomic_exchange_explicit(&loop->inbox, mark, memory_order_acq_rel);
     for (; task; task = next) {
         next = task->next;
         task->next = reversed;
@@ -127,6 +133,11 @@ int kin__event_loop_set_timer(struct kin_dispatcher *self,
         return kin__scheduler_set_timer(timer, deadline);
     earlier = deadline < kin__timers_earliest(&loop->timers);
     err = kin__timers_arm(&loop->timers, timer, deadline);
+    /* It may have been closed, and its timers handed over, since that look.
+     * relaxed: the timers' lock orders the two */
+    if (!err && !atomic_load_explicit(&loop->owner, memory_order_relaxed)
+        && kin__timers_disarm(timer))
+        return kin__scheduler_set_timer(timer, deadline);
     if (!err && earlier && (loop->announce || !is_owner(loop)))
         wake(loop);
     return err;
@@ -158,7 +169,7 @@ struct kin_task *kin__event_loop_poll(struct kin__event_loop *loop)
 
     if (task)
         return task;
-    /* relaxed: taken with an acquire exchange if there is something */
+    /* relaxed: taken with an exchange if there is something */
     if (atomic_load_explicit(&loop->inbox, memory_order_relaxed))
         take_inbox(loop, NULL);
     fire_due(loop);
@@ -168,9 +179,10 @@ struct kin_task *kin__event_loop_poll(struct kin__event_loop *loop)
 
 int64_t kin__event_loop_deadline(struct kin__event_loop *loop)
 {
-    /* relaxed: the parker's wake-up comes after the push */
+    /* seq_cst: pairs with seq_cst in retract() of main.c, and there with
+     * announce() */
     if (loop->queue.head || kin__thread()->in_place.queue.head
-        || atomic_load_explicit(&loop->inbox, memory_order_relaxed))
+        || atomic_load_explicit(&loop->inbox, memory_order_seq_cst))
         return 0;
     return kin__timers_earliest(&loop->timers);
 }
@@ -275,7 +287,7 @@ void kin__done_set(struct kin__done *done)
 
 static int dispatch_default(struct kin_task *task)
 {
-    return kin_default()->ops->dispatch(kin_default(), task);
+    return kin__dispatch(kin_default(), task);
 }
 
 static void destroy(struct kin_dispatcher *self)
@@ -285,6 +297,10 @@ static void destroy(struct kin_dispatcher *self)
     kin__timers_destroy(&loop->timers);
     kin__free(loop);
 }
+
+static const struct kin__dispatcher_more more = {
+    .parallelism = 1, .stays = true,
+};
 
 static const struct kin_dispatcher_ops event_loop_ops = {
     .dispatch = kin__event_loop_dispatch,
@@ -305,6 +321,7 @@ struct kin__event_loop *kin__event_loop_here(bool *is_new)
     if (!loop)
         return NULL;
     kin__event_loop_init(loop, &event_loop_ops, "EventLoop");
+    loop->dispatcher.more = &more;
     loop->refuse = dispatch_default;
     return loop;
 }

@@ -86,8 +86,8 @@ static void announce(struct kin__event_loop *loop)
     if (atomic_load_explicit(&self->running, memory_order_relaxed)
         && kin__thread()->main == self)
         return;
-    /* acq_rel: pairs with release in retract(): the work is seen */
-    if (atomic_exchange_explicit(&self->announced, true, memory_order_acq_rel))
+    /* seq_cst: pairs with seq_cst in retract() */
+    if (atomic_exchange_explicit(&self->announced, true, memory_order_seq_cst))
         return;
     while (write(self->fd, &one, sizeof one) < 0 && errno == EINTR)
         continue;
@@ -97,13 +97,18 @@ static void retract(struct main_loop *self)
 {
     uint64_t count;
 
-    /* acquire: pairs with acq_rel in announce() */
+    /* acquire: pairs with seq_cst in announce() */
     if (!atomic_load_explicit(&self->announced, memory_order_acquire))
         return;
     while (read(self->fd, &count, sizeof count) < 0 && errno == EINTR)
         continue;
-    /* release: pairs with acq_rel in announce() */
-    atomic_store_explicit(&self->announced, false, memory_order_release);
+    /*   retract()                  announce()
+     *   1 announced = false        1 push the task
+     *   2 is there a task?         2 announced?
+     * Either the owner sees the task, or the pusher sees that the descriptor is
+     * silent, and writes.
+     * seq_cst: pairs with seq_cst in announce() */
+    atomic_exchange_explicit(&self->announced, false, memory_order_seq_cst);
 }
 
 /* --- The dispatchers ------------------------------------------------------ */

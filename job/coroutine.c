@@ -5,6 +5,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/memory.h"
+#include "dispatch/dispatcher_more.h"
 #include "dispatch/event_loop.h"
 #include "job/context.h"
 
@@ -35,7 +36,7 @@ static void move_to_io(struct kin__coroutine *co, int code)
     kin_job_cancel(&co->job, why);
     kin_error_release(why);
     co->dispatcher = kin_io();
-    if (kin_io()->ops->dispatch(kin_io(), task) != 0)
+    if (kin__dispatch(kin_io(), task) != 0)
         kin__run_in_place(task);        /* no thread to be had: this one */
     kin_job_release(&co->job);
 }
@@ -50,7 +51,7 @@ static void ready(struct kin__runnable *runnable)
         kin__run_in_place(&runnable->task);
         return;
     }
-    err = dispatcher->ops->dispatch(dispatcher, &runnable->task);
+    err = kin__dispatch(dispatcher, &runnable->task);
     if (err)
         move_to_io(co, err);
 }
@@ -207,7 +208,7 @@ int kin__coroutine_dispatch(struct kin_job *job)
         kin__run_in_place(task);
         return 0;
     }
-    err = dispatcher->ops->dispatch(dispatcher, task);
+    err = kin__dispatch(dispatcher, task);
     if (err)
         kin__job_body_end(job, kin_error_new("", err, NULL,
                                              "dispatcher %s refused",
@@ -264,7 +265,7 @@ static void hop_publish(void *arg)
         kin__run_in_place(&co->runnable.task);
         return;
     }
-    err = hop->to->ops->dispatch(hop->to, &co->runnable.task);
+    err = kin__dispatch(hop->to, &co->runnable.task);
     if (err) {                          /* still ours: back to where it was */
         hop->err = err;
         co->dispatcher = hop->from;
@@ -292,7 +293,7 @@ static void requeue_publish(void *arg)
     int err;
 
     co->runnable.task.tag |= KIN__TASK_FAIR;
-    err = dispatcher->ops->dispatch(dispatcher, &co->runnable.task);
+    err = kin__dispatch(dispatcher, &co->runnable.task);
     if (err)
         move_to_io(co, err);
 }

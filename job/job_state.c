@@ -16,38 +16,9 @@
 #include "core/thread.h"
 #include "job/coroutine.h"
 #include "job/job.h"
+#include "job/job_word.h"
 
 #include <stddef.h>
-
-/* The picture, as data. */
-#define TO(state) (1u << (state))
-static const uint8_t job_next[] = {
-    [KIN_JOB_NEW]        = TO(KIN_JOB_ACTIVE) | TO(KIN_JOB_CANCELLING),
-    [KIN_JOB_ACTIVE]     = TO(KIN_JOB_COMPLETING) | TO(KIN_JOB_COMPLETED)
-                         | TO(KIN_JOB_CANCELLING),
-    [KIN_JOB_COMPLETING] = TO(KIN_JOB_COMPLETED) | TO(KIN_JOB_CANCELLING),
-    [KIN_JOB_CANCELLING] = TO(KIN_JOB_CANCELLED),
-    [KIN_JOB_CANCELLED]  = 0,
-    [KIN_JOB_COMPLETED]  = 0,
-};
-
-/* The only way a word changes its state. */
-static uint32_t move(uint32_t word, kin_job_state to)
-{
-    KIN_CHECK(job_next[word & KIN__JOB_STATE] & TO(to));
-    return (word & ~(uint32_t)KIN__JOB_STATE) | (uint32_t)to;
-}
-
-static kin_job_state state_of(uint32_t word)
-{
-    return (kin_job_state)(word & KIN__JOB_STATE);
-}
-
-static bool is_over(uint32_t word)
-{
-    return state_of(word) == KIN_JOB_COMPLETED
-        || state_of(word) == KIN_JOB_CANCELLED || (word & KIN__JOB_SEALED);
-}
 
 static void finish(struct kin_job *sealed);
 
@@ -333,6 +304,7 @@ struct farewell {
     struct kin_job *parent;             /* NULL: it had none                 */
     bool drop;                          /* it still waits for the job        */
     bool sealed;                        /* it is to be finished              */
+    bool counted;                       /* the job has a reference to it     */
 };
 
 static bool has_callbacks(const struct kin_job *job)
@@ -364,6 +336,7 @@ static struct farewell make_final(struct kin_job *job, kin_error *outcome)
     uint32_t word = kin__job_lock(job);
     struct farewell farewell = {
         .parent = job->parent, .drop = has_callbacks(job),
+        .counted = job->parent && !kin__job_has_body(job->parent),
     };
     kin_error *before = job->cause;
 
@@ -375,19 +348,6 @@ static struct farewell make_final(struct kin_job *job, kin_error *outcome)
     if (farewell.parent)
         leave_parent(job, &farewell);
     return farewell;
-}
-
-/* The reference that an attached child has to a parent without a body. */
-static void retain_for_child(struct kin_job *parent)
-{
-    if (!kin__job_has_body(parent))
-        kin__job_retain(parent);
-}
-
-static void release_for_child(struct kin_job *parent)
-{
-    if (!kin__job_has_body(parent))
-        kin_job_release(parent);
 }
 
 /* Ends one sealed job; returns its parent if that is sealed now, with the
@@ -406,8 +366,8 @@ static struct kin_job *finish_one(struct kin_job *job)
         kin__coroutine_tell_done(job);
     if (farewell.parent && farewell.drop)
         farewell.sealed = drop_pending(farewell.parent);
-    if (farewell.parent && !farewell.sealed)
-        release_for_child(farewell.parent);
+    if (farewell.counted && !farewell.sealed)
+        kin_job_release(farewell.parent);   /* else it may be gone */
     if (farewell.parent || kin__job_has_body(job))
         kin_job_release(job);           /* the list's, or the machine's */
     return farewell.sealed ? farewell.parent : NULL;
@@ -418,9 +378,12 @@ static void finish(struct kin_job *job)
     struct kin_job *child_of = finish_one(job);
 
     while (child_of) {
+        bool counted = !kin__job_has_body(child_of);
+
         job = child_of;
         child_of = finish_one(job);
-        release_for_child(job);
+        if (counted)
+            kin_job_release(job);       /* else it is gone */
     }
 }
 
@@ -475,52 +438,4 @@ void kin__job_claimed_end(struct kin_job *job, kin_error *error)
     kin__job_unlock(job, word);
     release_hold(job);
     kin_job_release(job);
-}
-
-/* --- The beginning -------------------------------------------------------- */
-
-bool kin__job_start(struct kin_job *job)
-{
-    uint32_t word;
-    bool started;
-
-    /* relaxed: only a New job needs the lock, and New is where it begins */
-    if (state_of(atomic_load_explicit(&job->word, memory_order_relaxed))
-        != KIN_JOB_NEW)
-        return false;
-    word = kin__job_lock(job);
-    started = state_of(word) == KIN_JOB_NEW;
-    kin__job_unlock(job, started ? move(word, KIN_JOB_ACTIVE) : word);
-    if (started)
-        kin__coroutine_dispatch(job);
-    return started;
-}
-
-void kin__job_attach(struct kin_job *parent, struct kin_job *child)
-{
-    kin_error *cause;
-    uint32_t word;
-
-    if (!parent || parent->kind == KIN__NON_CANCELLABLE)
-        return;
-    word = kin__job_lock(parent);
-    if (!is_over(word)) {
-        retain_for_child(parent);
-        if (!kin__job_has_body(child))
-            kin__job_retain(child);     /* the list's */
-        child->parent = parent;
-        kin__node_append(&parent->list, &child->child);
-        parent->pending++;
-    }
-    kin__job_unlock(parent, word);
-    if (state_of(word) == KIN_JOB_NEW)
-        kin__job_start(parent);
-    if (!is_over(word) && state_of(word) != KIN_JOB_CANCELLING)
-        return;
-    cause = kin__job_cancellation(parent);
-    if (!cause)
-        cause = kin__error_make(KIN_ERROR_CANCELLATION, KIN_ECANCELED, parent,
-                                NULL, "", "the parent has completed");
-    kin__job_cancel(child, cause);
-    kin_error_release(cause);
 }

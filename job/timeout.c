@@ -1,5 +1,6 @@
 /* timeout.c -- delays, and blocks with a deadline. */
 #include "kin/timeout.h"
+#include "kin/checkpoint.h"
 
 #include "core/check.h"
 #include "core/error.h"

@@ -327,17 +327,22 @@ TEST(tree_is_walked_from_inside_a_recursion)
     kin_fiber_destroy(fiber);
 }
 
-/* As many as a thread sanitizer can follow. */
-TEST(five_thousand_fibers_are_alive_at_once)
+/* How often, natively; less where everything takes longer. */
+static int rounds(int natively)
 {
-    enum { COUNT = 5000 };
-    static kin_fiber *fibers[COUNT];
+    return (int)(natively / check_slow(1));
+}
 
-    for (int i = 0; i < COUNT; i++)
+TEST(ten_thousand_fibers_are_alive_at_once)
+{
+    static kin_fiber *fibers[10000];
+    int count = rounds(10000);
+
+    for (int i = 0; i < count; i++)
         CHECK_EQ(resume(fibers[i] = new_fiber(squares), i), (long)i * i);
-    for (int i = 0; i < COUNT; i += 2)
+    for (int i = 0; i < count; i += 2)
         kin_fiber_destroy(fibers[i]);
-    for (int i = 1; i < COUNT; i += 2) {
+    for (int i = 1; i < count; i += 2) {
         CHECK_EQ(resume(fibers[i], 1), (long)(i + 1) * (i + 1));
         kin_fiber_destroy(fibers[i]);
     }
@@ -634,11 +639,9 @@ TEST(fibers_may_be_resumed_on_the_threads_stack)
 
 /* --- Threads ------------------------------------------------------------ */
 
-enum { ROUNDS = 10000 };
-
 static void *run_generators(UNUSED void *arg)
 {
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < rounds(10000); i++) {
         kin_fiber *fiber = new_fiber(squares);
         CHECK_EQ(resume(fiber, i), (long)i * i);
         kin_fiber_destroy(fiber);
@@ -657,6 +660,8 @@ TEST(four_threads_have_fibers_of_their_own)
 }
 
 /* Two threads resume one fiber in turn. */
+enum { ROUNDS = 2000 };
+
 struct shared {
     pthread_barrier_t turn;
     kin_fiber *fiber;

@@ -1,0 +1,52 @@
+/* attach.c -- how a job begins: with a parent, and with a start. */
+#include "core/error.h"
+#include "job/coroutine.h"
+#include "job/job.h"
+#include "job/job_word.h"
+
+bool kin__job_start(struct kin_job *job)
+{
+    uint32_t word;
+    bool started;
+
+    /* relaxed: only a New job needs the lock, and New is where it begins */
+    if (state_of(atomic_load_explicit(&job->word, memory_order_relaxed))
+        != KIN_JOB_NEW)
+        return false;
+    word = kin__job_lock(job);
+    started = state_of(word) == KIN_JOB_NEW;
+    kin__job_unlock(job, started ? move(word, KIN_JOB_ACTIVE) : word);
+    if (started)
+        kin__coroutine_dispatch(job);
+    return started;
+}
+
+void kin__job_attach(struct kin_job *parent, struct kin_job *child)
+{
+    kin_error *cause;
+    uint32_t word;
+
+    if (!parent || parent->kind == KIN__NON_CANCELLABLE)
+        return;
+    word = kin__job_lock(parent);
+    if (!is_over(word)) {
+        if (!kin__job_has_body(parent))
+            kin__job_retain(parent);    /* the child's */
+        if (!kin__job_has_body(child))
+            kin__job_retain(child);     /* the list's */
+        child->parent = parent;
+        kin__node_append(&parent->list, &child->child);
+        parent->pending++;
+    }
+    kin__job_unlock(parent, word);
+    if (state_of(word) == KIN_JOB_NEW)
+        kin__job_start(parent);
+    if (!is_over(word) && state_of(word) != KIN_JOB_CANCELLING)
+        return;
+    cause = kin__job_cancellation(parent);
+    if (!cause)
+        cause = kin__error_make(KIN_ERROR_CANCELLATION, KIN_ECANCELED, parent,
+                                NULL, "", "the parent has completed");
+    kin__job_cancel(child, cause);
+    kin_error_release(cause);
+}

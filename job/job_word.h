@@ -1,0 +1,39 @@
+/* job/job_word.h -- the state in a job's word: how it may move, and what it
+ * says.  For those who hold the LOCK; see job/job.h. */
+#ifndef KIN_JOB_JOB_WORD_H
+#define KIN_JOB_JOB_WORD_H
+
+#include "core/check.h"
+#include "job/job.h"
+
+/* The picture, as data. */
+#define TO(state) (1u << (state))
+static const uint8_t job_next[] = {
+    [KIN_JOB_NEW]        = TO(KIN_JOB_ACTIVE) | TO(KIN_JOB_CANCELLING),
+    [KIN_JOB_ACTIVE]     = TO(KIN_JOB_COMPLETING) | TO(KIN_JOB_COMPLETED)
+                         | TO(KIN_JOB_CANCELLING),
+    [KIN_JOB_COMPLETING] = TO(KIN_JOB_COMPLETED) | TO(KIN_JOB_CANCELLING),
+    [KIN_JOB_CANCELLING] = TO(KIN_JOB_CANCELLED),
+    [KIN_JOB_CANCELLED]  = 0,
+    [KIN_JOB_COMPLETED]  = 0,
+};
+
+/* The only way a word changes its state. */
+static inline uint32_t move(uint32_t word, kin_job_state to)
+{
+    KIN_CHECK(job_next[word & KIN__JOB_STATE] & TO(to));
+    return (word & ~(uint32_t)KIN__JOB_STATE) | (uint32_t)to;
+}
+
+static inline kin_job_state state_of(uint32_t word)
+{
+    return (kin_job_state)(word & KIN__JOB_STATE);
+}
+
+static inline bool is_over(uint32_t word)
+{
+    return state_of(word) == KIN_JOB_COMPLETED
+        || state_of(word) == KIN_JOB_CANCELLED || (word & KIN__JOB_SEALED);
+}
+
+#endif /* KIN_JOB_JOB_WORD_H */
