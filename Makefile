@@ -284,7 +284,7 @@ install: all ## headers, libraries and kin.pc, to PREFIX= under DESTDIR=
 	ln -sf libkin.so.$(SOMAJOR) $(DESTLIB)/libkin.so
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 	    -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' \
-	    kin.pc.in > $(DESTLIB)/pkgconfig/kin.pc
+	    tools/kin.pc.in > $(DESTLIB)/pkgconfig/kin.pc
 
 uninstall: ## removes what install put there
 	rm -rf $(DEST)/include/kin

@@ -183,6 +183,13 @@ static int view_dispatch(kin_dispatcher *self, kin_task *task)
     return err ? refused(view, task, err) : 0;
 }
 
+static int64_t view_now(kin_dispatcher *self)
+{
+    kin_dispatcher *base = view_of(self)->base;
+
+    return base->ops->now ? base->ops->now(base) : kin_now();
+}
+
 static int view_set_timer(kin_dispatcher *self, kin_timer *timer,
                           int64_t deadline)
 {
@@ -206,6 +213,7 @@ static void view_destroy(kin_dispatcher *self)
 static const kin_dispatcher_ops view_ops = {
     .dispatch = view_dispatch,
     .set_timer = view_set_timer,
+    .now = view_now,
     .destroy = view_destroy,
 };
 

@@ -20,6 +20,21 @@ int kin__set_timer(kin_dispatcher *dispatcher, struct kin_timer *timer,
     return kin__scheduler_set_timer(timer, deadline);
 }
 
+/* The clock of the dispatcher: that of its timers. */
+static int64_t now_on(kin_dispatcher *dispatcher)
+{
+    return dispatcher->ops->now ? dispatcher->ops->now(dispatcher) : kin_now();
+}
+
+static int64_t after_on(kin_dispatcher *dispatcher, int64_t duration)
+{
+    int64_t now = now_on(dispatcher);
+
+    if (duration <= 0)
+        return now;
+    return duration < KIN_NEVER - now ? now + duration : KIN_NEVER;
+}
+
 void kin__stop_timer(struct kin_timer *timer)
 {
     kin_dispatcher *dispatcher = timer->dispatcher;
@@ -80,7 +95,7 @@ int kin_delay(int64_t duration)
     co = kin__suspending("kin_delay", &err);
     if (!co || duration <= 0)
         return err;
-    return delay_until(co, kin_after(duration));
+    return delay_until(co, after_on(co->dispatcher, duration));
 }
 
 int kin_delay_until(int64_t deadline)
@@ -89,7 +104,7 @@ int kin_delay_until(int64_t deadline)
     int err = 0;
 
     co = kin__suspending("kin_delay_until", &err);
-    if (!co || (deadline != KIN_NEVER && deadline <= kin_now()))
+    if (!co || (deadline != KIN_NEVER && deadline <= now_on(co->dispatcher)))
         return err;
     return delay_until(co, deadline);
 }
@@ -146,7 +161,6 @@ static void timeout_over(struct kin_timer *timer)
 void kin__timeout_if_due(struct kin__coroutine *co)
 {
     struct kin_scope *scope;
-    int64_t now = 0;
 
     for (scope = co->current; scope; scope = scope->outer) {
         struct kin__block_scope *block = kin__block_of_scope(scope);
@@ -154,17 +168,17 @@ void kin__timeout_if_due(struct kin__coroutine *co)
         if (!scope->job || scope->job->kind != KIN__TIMEOUT
             || !block->timer.fire)
             continue;
-        if (!now)
-            now = kin_now();
-        if (now >= block->deadline)
+        if (now_on(block->outer_dispatcher) >= block->deadline)
             expire(block);
     }
 }
 
-/* Enters a block with a deadline; *block is NULL if an error says why not. */
-static int enter_timeout(struct kin__coroutine *co, int64_t deadline,
-                         int64_t duration, struct kin__block_scope **out)
+/* Enters a block that lasts no longer than duration; *block is NULL if an error
+ * says why not. */
+static int enter_timeout(struct kin__coroutine *co, int64_t duration,
+                         struct kin__block_scope **out)
 {
+    int64_t deadline = after_on(co->dispatcher, duration);
     struct kin__block_scope *block;
     int err;
 
@@ -188,23 +202,26 @@ static int enter_timeout(struct kin__coroutine *co, int64_t deadline,
     return 0;
 }
 
-static int with_timeout(int64_t deadline, int64_t duration, kin_body *body,
-                        void *arg, bool *expired)
+/* The fiber that asks for a timeout. */
+static struct kin__coroutine *asking(kin_body *body, int *err)
+{
+    if (body)
+        return kin__suspending("kin_with_timeout", err);
+    *err = kin__misuse(KIN_EINVAL, "kin_with_timeout", "body is NULL");
+    return NULL;
+}
+
+static int with_timeout(struct kin__coroutine *co, int64_t duration,
+                        kin_body *body, void *arg, bool *expired)
 {
     struct kin__block_scope *block;
-    struct kin__coroutine *co;
-    int err = 0, code;
+    int err, code;
 
-    if (!body)
-        return kin__misuse(KIN_EINVAL, "kin_with_timeout", "body is NULL");
-    co = kin__suspending("kin_with_timeout", &err);
-    if (!co)
-        return err;
     if (expired && duration <= 0) {
         *expired = true;
         return 0;
     }
-    err = enter_timeout(co, deadline, duration, &block);
+    err = enter_timeout(co, duration, &block);
     if (!block)
         return err;
     block->or_null = expired != NULL;
@@ -219,26 +236,38 @@ static int with_timeout(int64_t deadline, int64_t duration, kin_body *body,
 
 int kin_with_timeout(int64_t duration, kin_body *body, void *arg)
 {
-    return with_timeout(kin_after(duration), duration, body, arg, NULL);
+    int err = 0;
+    struct kin__coroutine *co = asking(body, &err);
+
+    return co ? with_timeout(co, duration, body, arg, NULL) : err;
 }
 
 int kin_with_timeout_until(int64_t deadline, kin_body *body, void *arg)
 {
-    int64_t now = kin_now();
-    int64_t duration = deadline == KIN_NEVER ? KIN_NEVER
-                     : deadline <= now ? 0 : deadline - now;
+    int err = 0;
+    struct kin__coroutine *co = asking(body, &err);
+    int64_t now;
 
-    return with_timeout(deadline, duration, body, arg, NULL);
+    if (!co)
+        return err;
+    now = now_on(co->dispatcher);
+    if (deadline != KIN_NEVER)
+        deadline = deadline <= now ? 0 : deadline - now;
+    return with_timeout(co, deadline, body, arg, NULL);
 }
 
 int kin_with_timeout_or_null(int64_t duration, kin_body *body, void *arg,
                              bool *expired)
 {
+    struct kin__coroutine *co;
+    int err = 0;
+
     if (!expired)
         return kin__misuse(KIN_EINVAL, "kin_with_timeout_or_null",
                            "expired is NULL");
     *expired = false;
-    return with_timeout(kin_after(duration), duration, body, arg, expired);
+    co = asking(body, &err);
+    return co ? with_timeout(co, duration, body, arg, expired) : err;
 }
 
 kin__block kin__block_timeout(int *result, int64_t duration)
@@ -249,7 +278,7 @@ kin__block kin__block_timeout(int *result, int64_t duration)
 
     if (!co)
         return form;
-    *result = enter_timeout(co, kin_after(duration), duration, &block);
+    *result = enter_timeout(co, duration, &block);
     form.scope = block ? &block->scope : NULL;
     return form;
 }

@@ -122,6 +122,9 @@ typedef struct kin_dispatcher_ops {
      * NULL: kin keeps the time itself.  Any thread. */
     int (*set_timer)(kin_dispatcher *self, kin_timer *timer, int64_t deadline);
 
+    /* The clock that set_timer's deadlines are on.  NULL: kin_now's. */
+    int64_t (*now)(kin_dispatcher *self);
+
     /* Called when the last reference is released.  NULL: nothing to do. */
     void (*destroy)(kin_dispatcher *self);
 } kin_dispatcher_ops;
