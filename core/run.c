@@ -139,9 +139,24 @@ static void host_main(void *unused)
 
 /* --- Frames --------------------------------------------------------------- */
 
+/* What a fiber has installed on the thread is nobody else's. */
+static inline void undress(struct kin__runnable *r)
+{
+    if (KIN__UNLIKELY(r->dressed))
+        r->ops->leave(r);
+}
+
+static inline void dress(struct kin__runnable *r)
+{
+    if (KIN__UNLIKELY(r->dressed))
+        r->ops->enter(r);
+}
+
 /* What a frame saves of the thread, and gives back. */
 static void enter_frame(struct kin__thread *thread, struct kin__frame *frame)
 {
+    if (thread->current)
+        undress(thread->current);
     frame->outer = thread->frame;
     frame->host = thread->fiber;
     frame->current = thread->current;
@@ -161,6 +176,8 @@ static void leave_frame(struct kin__thread *thread, struct kin__frame *frame)
     thread->no_suspend = frame->no_suspend;
     thread->pending = frame->pending;
     thread->in_place.active = frame->in_place_active;
+    if (frame->current)
+        dress(frame->current);
 }
 
 void kin__run_describe(const struct kin__stack *stack, char *buffer,
@@ -261,15 +278,18 @@ int kin__park(void (*publish)(void *arg), void *arg)
     struct kin__runnable *r = thread->current;
     struct kin_fiber *to;
 
+    undress(r);
     r->fiber = self;
     r->parks++;
     thread->current = NULL;             /* poll may run slices in place */
     to = next_fiber(thread);
     if (KIN__UNLIKELY(!to)) {
         thread->current = r;
+        dress(r);
         return KIN_ENOMEM;
     }
     kin__fiber_switch_then(thread, self, to, publish, arg);
+    dress(r);
     return 0;
 }
 
@@ -283,6 +303,7 @@ int kin__park_local(void (*requeue)(struct kin_task *task))
     KIN_ASSERT(thread->frame->poll);
     if (KIN__UNLIKELY(!ensure_spare(thread)))
         return KIN_ENOMEM;
+    undress(r);
     r->fiber = self;
     r->parks++;
     thread->current = NULL;
@@ -293,6 +314,7 @@ int kin__park_local(void (*requeue)(struct kin_task *task))
     }
     if (to != self)
         kin__fiber_switch(thread, self, to, NULL);
+    dress(r);
     return 0;
 }
 

@@ -50,6 +50,7 @@ struct kin__runnable {
     _Atomic uint64_t wait_word;     /* see core/wait.h                       */
     struct kin__wait *wait;         /* guarded by wait_word                  */
     kin_error *error;               /* current error; the running fiber's    */
+    bool dressed;                   /* leave and enter around its slices     */
     uint32_t stack_size;            /* of the body; 0: the default           */
     uint32_t parks;                 /* how often it has parked; the fiber's  */
 };
@@ -61,6 +62,9 @@ struct kin__runnable_ops {
     void (*refuse)(struct kin__runnable *self, int code); /* no stack for it */
     /* Its dispatcher took it and then closed: it must run elsewhere. */
     void (*reject)(struct kin__runnable *self, int code);
+    /* If dressed: before it leaves a thread, and when it is back on one. */
+    void (*leave)(struct kin__runnable *self);
+    void (*enter)(struct kin__runnable *self);
     /* Says who it is, for a report; in a signal handler. */
     void (*describe)(struct kin__runnable *self, char *buffer, size_t size);
 };

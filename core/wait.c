@@ -186,7 +186,8 @@ static uint64_t lock(struct kin__runnable *r, uint64_t generation,
 static void unlock(struct kin__runnable *r)
 {
     /* release: pairs with acquire in lock(), claim() and quiet_word() */
-    atomic_fetch_and_explicit(&r->wait_word, ~BUSY, memory_order_release);
+    atomic_fetch_and_explicit(&r->wait_word, ~(BUSY | CALLING),
+                              memory_order_release);
 }
 
 /* Takes the decision for RESUMED, leaving BUSY set; *before is what it was.
@@ -360,7 +361,6 @@ int kin__wait_on_cancel(struct kin__runnable *r, uint64_t generation,
 {
     uint64_t word = lock(r, generation, true);
     struct kin__wait *wait;
-    kin_error *cause = NULL;
     int err = 0;
 
     if (!word)
@@ -375,16 +375,16 @@ int kin__wait_on_cancel(struct kin__runnable *r, uint64_t generation,
     if (!err) {
         wait->on_cancel = fn;
         wait->on_cancel_arg = arg;
-        if (state_of(word) == KIN__WAIT_CANCELLED)
-            cause = kin_error_retain(wait->error);
+    }
+    if (!err && state_of(word) == KIN__WAIT_CANCELLED) {
+        /* The fiber waits for BUSY, so that arg may be on its stack.
+         * relaxed: BUSY is ours */
+        atomic_fetch_or_explicit(&r->wait_word, CALLING, memory_order_relaxed);
+        kin__no_suspend_begin();
+        fn(wait->error, arg);
+        kin__no_suspend_end();
     }
     unlock(r);
-    if (!err && state_of(word) == KIN__WAIT_CANCELLED) {
-        kin__no_suspend_begin();
-        fn(cause, arg);
-        kin__no_suspend_end();
-        kin_error_release(cause);
-    }
     return err;
 }
 

@@ -86,7 +86,7 @@ static void worker_run(struct kin_task *self)
         task = take_or_end(view);
         if (task && n % BATCH == 0) {
             worker->taken = task;
-            if (view->base->ops->dispatch(view->base, self) == 0)
+            if (kin__dispatch(view->base, self) == 0)
                 return;
         }
     }
@@ -104,7 +104,7 @@ static int start_worker(struct view *view, struct view_worker *worker)
         return KIN_ENOMEM;
     *worker = (struct view_worker){ .task.run = worker_run, .view = view };
     kin_dispatcher_retain(&view->dispatcher);
-    err = view->base->ops->dispatch(view->base, &worker->task);
+    err = kin__dispatch(view->base, &worker->task);
     if (err) {
         put_worker(view, worker);
         kin_dispatcher_release(&view->dispatcher);
@@ -131,15 +131,15 @@ static bool unqueue(struct kin__task_queue *queue, struct kin_task *task)
     return true;
 }
 
-/* The base has closed, and nobody of the view will come to task. */
-static void reject(struct kin_task *task)
+/* The base takes nothing, and nobody of the view will come to task. */
+static void reject(struct kin_task *task, int code)
 {
     struct kin__runnable *runnable = (struct kin__runnable *)task;
 
     if (task->run == kin__runnable_run)
-        runnable->ops->reject(runnable, KIN_ECLOSED);
-    else if (kin_io()->ops->dispatch(kin_io(), task) != 0)
-        kin_task_run(task);
+        runnable->ops->reject(runnable, code);
+    else if (kin__dispatch(kin_io(), task) != 0)
+        kin__run_in_place(task);
 }
 
 /* The base has refused a worker that was counted already.  Returns what to
@@ -151,13 +151,13 @@ static int refused(struct view *view, struct kin_task *task, int err)
 
     kin__spin_lock(&view->lock);
     mine = --view->running == 0 && unqueue(&view->queue, task);
-    if (view->running == 0 && err == KIN_ECLOSED) {
+    if (view->running == 0) {
         orphans = view->queue;          /* they relied on this worker */
         view->queue.head = NULL;
     }
     kin__spin_unlock(&view->lock);
     while ((task = kin__task_queue_pop(&orphans)) != NULL)
-        reject(task);
+        reject(task, err);
     return mine ? err : 0;
 }
 

@@ -35,6 +35,7 @@ void kin__job_attach(struct kin_job *parent, struct kin_job *child)
         if (!kin__job_has_body(child))
             kin__job_retain(child);     /* the list's */
         child->parent = parent;
+        child->depth = parent->depth + 1;
         kin__node_append(&parent->list, &child->child);
         parent->pending++;
     }

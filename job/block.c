@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "job/context.h"
+#include "job/slice.h"
 #include "kin/stack.h"
 
 #include <stddef.h>
@@ -25,26 +26,45 @@ struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
                                  kin__scope_context(co->current)),
         .owns_context = true,
     };
+    if (kin__slice_prepare(&block->scope) != 0) {
+        if (!context)
+            kin_context_release(block->scope.context);
+        kin__record_put(kin__thread(), block);
+        return NULL;
+    }
+    kin__slice_off(co);
     block->outer_dispatcher = co->dispatcher;
     block->parks_before = co->runnable.parks;
     block->shielded = parent && parent->kind == KIN__NON_CANCELLABLE;
     block->moved = block->or_null = block->expired = false;
     /* relaxed: not published yet */
     atomic_store_explicit(&block->fired, false, memory_order_relaxed);
+    block->expiry = NULL;
     block->timer = (struct kin_timer){ .fire = NULL };
     kin__job_init(&block->job, kind, KIN_JOB_ACTIVE);
-    block->job.runner = &co->runnable;
+    block->runner = &co->runnable;
     kin__job_retain(&block->job);       /* the fiber's, until the exit */
     kin__job_attach(parent, &block->job);
     co->current = &block->scope;
     return block;
 }
 
+static struct kin__block_scope *block_of(struct kin_job *job)
+{
+    return (struct kin__block_scope *)
+        ((char *)job - offsetof(struct kin__block_scope, job));
+}
+
+struct kin__runnable *kin__block_runner(struct kin_job *job)
+{
+    return block_of(job)->runner;
+}
+
 void kin__block_free(struct kin_job *job)
 {
-    struct kin__block_scope *block = (struct kin__block_scope *)
-        ((char *)job - offsetof(struct kin__block_scope, job));
+    struct kin__block_scope *block = block_of(job);
 
+    kin__slice_free(&block->scope);
     kin_context_release(block->scope.context);
     kin__record_put(kin__thread(), block);
 }
@@ -63,13 +83,18 @@ static void end_job(struct kin__block_scope *block, int code)
     }
 }
 
+static bool is_own_expiry(const struct kin__block_scope *block,
+                          const kin_error *error)
+{
+    return error == block->expiry;
+}
+
 /* A block that never parked is not interrupted by its timeout. */
 static bool ignores_timeout(const struct kin__coroutine *co,
                             const struct kin__block_scope *block,
                             kin_error *error, int code)
 {
-    return block->job.kind == KIN__TIMEOUT && code >= 0
-        && kin__error_owner(error) == block
+    return code >= 0 && is_own_expiry(block, error)
         && co->runnable.parks == block->parks_before;
 }
 
@@ -79,7 +104,7 @@ static int outcome_code(const struct kin__block_scope *block, kin_error *error,
                         int code)
 {
     if (!kin_error_is_cancellation(error)
-        || kin__error_owner(error) == block
+        || is_own_expiry(block, error)
         || (code < 0 && code == kin_error_code(error)))
         return kin_error_code(error);
     return KIN_ECANCELED;
@@ -93,7 +118,7 @@ static int outcome(struct kin__coroutine *co, struct kin__block_scope *block,
 
     if (!error || ignores_timeout(co, block, error, code))
         return 0;
-    if (block->or_null && kin__error_owner(error) == block) {
+    if (block->or_null && is_own_expiry(block, error)) {
         block->expired = true;
         return 0;
     }
@@ -130,11 +155,13 @@ int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
     int err;
 
     kin__timeout_if_due(co);
+    kin__slice_off(co);
     end_job(block, code);
     if (block->timer.fire)
         kin__stop_timer(&block->timer);
     co->current = block->scope.outer;
     move_back(co, block);
+    kin__slice_on(co);
     err = outcome(co, block, code);
     /* Resumed by a child or a dispatcher, and cancelled before it ran: a value
      * is dropped. */
@@ -162,6 +189,7 @@ static int scope_function(kin_body *body, void *arg, enum kin__job_kind kind,
     block = kin__block_enter(co, kind, NULL, co->current->job);
     if (!block)
         return KIN_ENOMEM;
+    kin__slice_on(co);
     return kin__block_exit(co, block, body(&block->scope, arg));
 }
 
@@ -242,6 +270,7 @@ static int enter_context(struct kin__coroutine *co,
         if (err)
             return kin__block_exit(co, block, err);
     }
+    kin__slice_on(co);
     *out = block;
     return 0;
 }
@@ -283,6 +312,8 @@ kin__block kin__block_scope(int *result, int supervisor)
                                             : KIN__SCOPE,
                              NULL, co->current->job);
     *result = block ? 0 : KIN_ENOMEM;
+    if (block)
+        kin__slice_on(co);
     form.scope = block ? &block->scope : NULL;
     return form;
 }

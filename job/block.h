@@ -16,16 +16,18 @@
 
 struct kin__block_scope {
     struct kin_scope scope;         /* first                                 */
-    kin_dispatcher *outer_dispatcher;   /* the fiber's                       */
     uint64_t wait_word;             /* a coroutine's that had this record:
                                        never written; see core/record.h      */
     struct kin_job job;
+    struct kin__runnable *runner;       /* constant: the fiber's             */
+    kin_dispatcher *outer_dispatcher;   /* the fiber's                       */
     uint32_t parks_before;          /* the fiber's                           */
     bool moved;                     /* came by a hop, goes back by one       */
     bool shielded;                  /* below kin_non_cancellable()           */
     struct kin_timer timer;         /* of with_timeout                       */
     int64_t deadline, timeout;      /* constant once armed                   */
     _Atomic bool fired;             /* the first to set it cancels the job   */
+    kin_error *expiry;              /* its own; to be compared only          */
     bool or_null, expired;          /* the fiber's                           */
 };
 
@@ -35,7 +37,9 @@ _Static_assert(offsetof(struct kin__block_scope, wait_word)
                    == offsetof(struct kin__runnable, wait_word),
                "who looks late at a wait word finds one, and its generation");
 
-/* Makes the block's scope the innermost.  context is taken (NULL: the outer
+/* Makes the block's scope the innermost; what it installs on the thread is for
+ * the caller to put on (kin__slice_on), when the fiber is where it belongs.
+ * context is taken (NULL: the outer
  * one's); parent is the job's parent, NULL for none.  NULL without memory:
  * context is still the caller's. */
 struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,

@@ -62,11 +62,20 @@ static kin_context *new_context(size_t room, size_t payload)
     return context;
 }
 
+static bool is_built_in(const kin_key *key)
+{
+    return key == &kin_key_job || key == &kin_key_dispatcher
+        || key == &kin_key_name || key == &kin_key_handler;
+}
+
 static void append(kin_context *context, const kin_key *key, void *value,
                    kin_context *one)
 {
     context->elements[context->count++] =
         (struct kin__element){ key, value, one };
+    context->thread_elements += one->ops->update != NULL;
+    context->copyable |= one->ops->copy != NULL;
+    context->foreign |= one->ops->release && !is_built_in(key);
     if (key == &kin_key_job)
         context->job = value;
     else if (key == &kin_key_dispatcher)
@@ -120,8 +129,8 @@ static kin_context *new_one_copied(const kin_key *key, const void *value,
 }
 
 /* The user's: the table of functions is copied. */
-static kin_context *new_one_foreign(const kin_key *key, void *value,
-                                    const kin_element_ops *ops)
+kin_context *kin__context_of_taken(const kin_key *key, void *value,
+                                   const kin_element_ops *ops)
 {
     kin_context *one = new_context(1, sizeof *ops);
 
@@ -129,8 +138,16 @@ static kin_context *new_one_foreign(const kin_key *key, void *value,
         return NULL;
     one->ops = memcpy(payload_of(one), ops ? ops : &no_ops, sizeof *ops);
     append(one, key, value, one);
-    if (one->ops->retain)
-        one->ops->retain(value);
+    return one;
+}
+
+static kin_context *new_one_foreign(const kin_key *key, void *value,
+                                    const kin_element_ops *ops)
+{
+    kin_context *one = kin__context_of_taken(key, value, ops);
+
+    if (one && ops && ops->retain)
+        ops->retain(value);
     return one;
 }
 

@@ -10,7 +10,9 @@
 #include "kin/context.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct kin__element {
     const kin_key *key;
@@ -23,6 +25,9 @@ struct kin__element {
 struct kin_context {
     _Atomic size_t refs;
     size_t count;
+    uint32_t thread_elements;       /* how many have an update               */
+    bool copyable;                  /* one has a copy                        */
+    bool foreign;                   /* one has a release of the user's       */
     kin_job *job;                   /* these four: values of the elements of */
     kin_dispatcher *dispatcher;     /* that name, or NULL                    */
     const char *name;
@@ -53,5 +58,15 @@ kin__context_handler(const kin_context *context)
 {
     return context ? context->handler : NULL;
 }
+
+/* context + brought (may be NULL), as a child gets it: copyable elements of
+ * context are copied, or merged with what is brought.  A new reference; NULL
+ * without memory. */
+kin_context *kin__context_inherit(kin_context *context,
+                                  kin_context *brought);
+
+/* As kin_context_of, with a value whose reference is taken. */
+kin_context *kin__context_of_taken(const kin_key *key, void *value,
+                                   const kin_element_ops *ops);
 
 #endif /* KIN_JOB_CONTEXT_H */

@@ -8,6 +8,7 @@
 #include "dispatch/dispatcher_more.h"
 #include "dispatch/event_loop.h"
 #include "job/context.h"
+#include "job/slice.h"
 
 #include <stddef.h>
 
@@ -94,7 +95,9 @@ static void body(struct kin__runnable *runnable)
 
     thread = kin__thread();
     kin__stack_use_begin(&thread->stacks, &thread->fiber->stack, function);
+    kin__slice_on(co);
     code = run_body(co);
+    kin__slice_off(co);
     thread = kin__thread();
     kin__stack_use_end(&thread->stacks, &thread->fiber->stack, function);
     if (code < 0) {
@@ -139,7 +142,8 @@ static void describe(struct kin__runnable *runnable, char *buffer, size_t size)
 
 static const struct kin__runnable_ops coroutine_ops = {
     .body = body, .ready = ready, .refuse = refuse, .reject = reject,
-    .describe = describe,
+    .describe = describe, .leave = kin__slice_leave,
+    .enter = kin__slice_enter,
 };
 
 /* --- Making and freeing --------------------------------------------------- */
@@ -164,6 +168,11 @@ struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
     co->runnable.parks = 0;
     co->scope = (struct kin_scope){ .job = &co->job, .context = context,
                                     .owns_context = true };
+    if (kin__slice_prepare(&co->scope) != 0) {
+        kin__record_put(kin__thread(), co);
+        return NULL;
+    }
+    co->runnable.dressed = false;
     co->current = &co->scope;
     co->dispatcher = dispatcher ? dispatcher : kin_default();
     co->body = fn;
@@ -176,7 +185,6 @@ struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
     co->starts_cancelled = options->start == KIN_START_ATOMIC
                         || options->start == KIN_START_UNDISPATCHED;
     kin__job_init(&co->job, kind, state);
-    co->job.runner = &co->runnable;
     return co;
 }
 
@@ -188,8 +196,18 @@ void kin__coroutine_free(struct kin_job *job)
     if (job->kind == KIN__ASYNC && co->on_undelivered && co->value
         && !atomic_load_explicit(&co->delivered, memory_order_relaxed))
         co->on_undelivered(co->value);
+    kin__slice_free(&co->scope);
     kin_context_release(co->scope.context);
     kin__record_put(kin__thread(), co);
+}
+
+bool kin__coroutine_tells_when_freed(const struct kin_job *job)
+{
+    const struct kin__coroutine *co = kin__coroutine_of_job(job);
+
+    if (job->kind != KIN__LAUNCHED && job->kind != KIN__ASYNC)
+        return false;
+    return (co->on_undelivered && co->value) || co->scope.context->foreign;
 }
 
 void kin__coroutine_tell_done(struct kin_job *job)

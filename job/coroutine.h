@@ -52,6 +52,10 @@ struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
  * dispatcher that refuses fails the job; returns that code. */
 int kin__coroutine_dispatch(struct kin_job *job);
 
+/* True if freeing job calls something of the user's: a value is handed back, an
+ * element of the context is released. */
+bool kin__coroutine_tells_when_freed(const struct kin_job *job);
+
 /* A blocking one is final: has the blocked thread go on. */
 void kin__coroutine_tell_done(struct kin_job *job);
 

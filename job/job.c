@@ -44,13 +44,13 @@ void kin__job_init(struct kin_job *job, enum kin__job_kind kind,
     job->kind = (uint8_t)kind;
     job->handles = true;
     job->pending = 0;
+    job->depth = 0;
     node_init(&job->child, KIN__NODE_CHILD);
     node_init(&job->list, KIN__NODE_HEAD);
     node_init(&job->cursor, KIN__NODE_CURSOR);
     job->parent = job->walk_up = NULL;
     job->cause = job->cancellation = NULL;
     job->more = NULL;
-    job->runner = NULL;
 }
 
 /* --- References ----------------------------------------------------------- */

@@ -65,6 +65,7 @@ struct kin_job {
     uint8_t kind;                   /* enum kin__job_kind; constant          */
     bool handles;                   /* constant: keeps a child's failure     */
     uint32_t pending;               /* guarded by LOCK                       */
+    uint32_t depth;                 /* constant once attached; 0: a root     */
     struct kin__node child;         /* in parent's list; guarded by parent's */
     struct kin__node list;          /* head; guarded by LOCK                 */
     struct kin__node cursor;        /* of the one walk that cancels          */
@@ -73,8 +74,6 @@ struct kin_job {
     kin_error *cause;               /* guarded by LOCK: first cause; final   */
     kin_error *cancellation;        /* guarded by LOCK: cause as a cancell.  */
     struct kin__failure *more;      /* guarded by LOCK: further failures     */
-    struct kin__runnable *runner;   /* constant once started: whose waits a
-                                       cancellation ends; may be NULL        */
 };
 
 /* What a fiber, or a block on it, launches through; its job is NULL for the
@@ -85,6 +84,7 @@ struct kin_scope {
     struct kin_scope *outer;        /* the fiber's: around this one          */
     _Atomic uint32_t refs;          /* of an object; 0: lives with its job   */
     bool owns_context;              /* constant                              */
+    struct kin__worn *worn;         /* the fiber's: see slice.h; may be NULL */
 };
 
 /* --- The word and the list (job.c) ---------------------------------------- */
@@ -241,6 +241,9 @@ bool kin__callback_is_cancelling(const struct kin__node *node);
 
 void kin__coroutine_free(struct kin_job *job);
 void kin__block_free(struct kin_job *job);
+
+/* The fiber that runs a block. */
+struct kin__runnable *kin__block_runner(struct kin_job *job);
 void kin__deferred_free(struct kin_job *job);
 
 /* The scope's context, without a job; never NULL. */

@@ -144,15 +144,28 @@ static struct kin__node *walk_step(struct kin_job *job,
     return node;
 }
 
+/* The fiber that runs the body, or NULL. */
+static struct kin__runnable *runner_of(struct kin_job *job)
+{
+    if (!kin__job_has_body(job))
+        return NULL;
+    return job->kind <= KIN__BLOCKING ? &kin__coroutine_of_job(job)->runnable
+                                      : kin__block_runner(job);
+}
+
 /* Wakes what the job's own fiber waits for in it. */
 static void cancel_wait(struct kin_job *job)
 {
+    struct kin__runnable *runner = runner_of(job);
     kin_error *cause;
 
-    if (!job->runner)
+    if (!runner)
         return;
+    /* seq_cst, a change of nothing: the state before the look at the wait;
+     * pairs with seq_cst in kin__cancel_if_late() */
+    atomic_fetch_or_explicit(&job->word, 0, memory_order_seq_cst);
     cause = kin__job_cancellation(job);
-    kin__wait_cancel_owned(job->runner, job, cause);
+    kin__wait_cancel_owned(runner, job, cause);
     kin_error_release(cause);
 }
 
@@ -307,9 +320,13 @@ struct farewell {
     bool counted;                       /* the job has a reference to it     */
 };
 
-static bool has_callbacks(const struct kin_job *job)
+/* Something of the user's is told at the end, or when the record is freed. */
+static bool tells_user(const struct kin_job *job)
 {
     const struct kin__node *node = job->list.next;
+
+    if (kin__coroutine_tells_when_freed(job))
+        return true;
 
     while (node != &job->list && node->kind != KIN__NODE_CALLBACK)
         node = node->next;
@@ -317,8 +334,8 @@ static bool has_callbacks(const struct kin_job *job)
 }
 
 /* Leaves the family.  The parent stops waiting at once, so that a fiber which
- * this job's end wakes finds it gone; but if there are callbacks, only after
- * them: what they use may belong to the parent's body. */
+ * this job's end wakes finds it gone; but if the user is told something, only
+ * after that: what he uses then may belong to the parent's body. */
 static void leave_parent(struct kin_job *job, struct farewell *farewell)
 {
     struct kin_job *parent = farewell->parent;
@@ -335,7 +352,7 @@ static struct farewell make_final(struct kin_job *job, kin_error *outcome)
 {
     uint32_t word = kin__job_lock(job);
     struct farewell farewell = {
-        .parent = job->parent, .drop = has_callbacks(job),
+        .parent = job->parent, .drop = tells_user(job),
         .counted = job->parent && !kin__job_has_body(job->parent),
     };
     kin_error *before = job->cause;
@@ -364,12 +381,12 @@ static struct kin_job *finish_one(struct kin_job *job)
     run_completions(job, outcome);
     if (job->kind == KIN__BLOCKING)
         kin__coroutine_tell_done(job);
+    if (farewell.parent || kin__job_has_body(job))
+        kin_job_release(job);           /* the list's, or the machine's */
     if (farewell.parent && farewell.drop)
         farewell.sealed = drop_pending(farewell.parent);
     if (farewell.counted && !farewell.sealed)
         kin_job_release(farewell.parent);   /* else it may be gone */
-    if (farewell.parent || kin__job_has_body(job))
-        kin_job_release(job);           /* the list's, or the machine's */
     return farewell.sealed ? farewell.parent : NULL;
 }
 

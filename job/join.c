@@ -30,11 +30,21 @@ static void unlink_waiter(struct kin_job *job, struct kin__waiter *waiter)
     kin__job_unlock(job, word);
 }
 
+static bool is_active(uint32_t word)
+{
+    kin_job_state state = (kin_job_state)(word & KIN__JOB_STATE);
+
+    return state == KIN_JOB_ACTIVE || state == KIN_JOB_COMPLETING;
+}
+
 void kin__cancel_if_late(struct kin__wait *wait, struct kin_job *owner)
 {
     kin_error *cause;
 
-    if (!owner || kin_job_is_active(owner))
+    /* seq_cst: pairs with seq_cst in cancel_wait() of job_state.c; see the
+     * picture in kin__wait_begin() */
+    if (!owner || is_active(atomic_load_explicit(&owner->word,
+                                                 memory_order_seq_cst)))
         return;
     cause = kin__job_cancellation(owner);
     kin__wait_cancel(wait->runnable, wait->generation, cause);
@@ -82,10 +92,9 @@ static bool is_own(const struct kin__coroutine *co, const struct kin_job *job)
 {
     const struct kin_job *each = co->current->job;
 
-    for (; each; each = each->parent)
-        if (each == job)
-            return true;
-    return false;
+    while (each && each->depth > job->depth)
+        each = each->parent;
+    return each == job;
 }
 
 static int check_target(struct kin__coroutine *co, struct kin_job *job,

@@ -15,10 +15,9 @@
 static kin_context *context_of(kin_scope *scope,
                                const kin_launch_options *options)
 {
-    kin_context *sum = kin_context_retain(kin__scope_context(scope));
+    kin_context *sum = kin__context_inherit(kin__scope_context(scope),
+                                            options->context);
 
-    if (options->context)
-        sum = kin_context_join(sum, kin_context_retain(options->context));
     if (options->name)
         sum = kin_context_join(sum, kin_context_of_name(options->name));
     if (options->handler)
@@ -189,6 +188,9 @@ int kin_run_blocking_with(kin_body *body, const kin_launch_options *options)
     if (!loop)
         return KIN_ENOMEM;
     own = *options;
+    own.job = NULL;                     /* it is over when this returns */
+    if (own.start == KIN_START_LAZY)
+        own.start = KIN_START_DEFAULT;  /* who else should start it? */
     if (!has_dispatcher(options))
         own.dispatcher = &loop->dispatcher;
     err = run_on(loop, is_new, body, &own);

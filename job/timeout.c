@@ -7,6 +7,7 @@
 #include "dispatch/scheduler.h"
 #include "job/block.h"
 #include "job/context.h"
+#include "job/slice.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -146,6 +147,7 @@ static void expire(struct kin__block_scope *block)
     if (atomic_exchange_explicit(&block->fired, true, memory_order_relaxed))
         return;
     error = timeout_error(block, block->timeout);
+    block->expiry = error;              /* published by the job's lock */
     kin__no_suspend_begin();
     kin__job_cancel(&block->job, error);
     kin__no_suspend_end();
@@ -198,6 +200,7 @@ static int enter_timeout(struct kin__coroutine *co, int64_t duration,
             return kin__block_exit(co, block, err);
         }
     }
+    kin__slice_on(co);
     *out = block;
     return 0;
 }

@@ -6,7 +6,7 @@
 #ifndef KIN_TESTS_COUNTING_DISPATCHER_H
 #define KIN_TESTS_COUNTING_DISPATCHER_H
 
-#include "kin/dispatcher.h"
+#include "kin/launch.h"
 #include "tests/check.h"
 
 #include <pthread.h>
@@ -88,6 +88,19 @@ static inline int counting_run(struct counting *d)
 static inline void counting_run_one(struct counting *d)
 {
     kin_task_run(counting_take(d, true));
+}
+
+/* Makes d, and starts body on it as a root, to its first suspension.  The job
+ * is the caller's. */
+static inline kin_job *counting_start(struct counting *d, kin_body *body)
+{
+    kin_job *job = NULL;
+
+    counting_init(d, "D1");
+    CHECK_EQ(kin_launch(kin_global_scope(), body, NULL, .job = &job,
+                        .dispatcher = &d->dispatcher), 0);
+    CHECK_EQ(counting_run(d), 1);
+    return job;
 }
 
 #endif

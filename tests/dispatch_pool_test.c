@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "tests/dispatch_helpers.h"
 
+#include <dirent.h>
 #include <string.h>
 
 static struct counter done = COUNTER_INIT, inside = COUNTER_INIT;
@@ -109,13 +110,29 @@ static void close_and_release(void *unused)
     counter_add(&done, 1);
 }
 
+static int count_threads(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int count = 0;
+
+    while (tasks && readdir(tasks))
+        count++;
+    if (tasks)
+        closedir(tasks);
+    return count;
+}
+
 TEST(a_pool_may_be_released_on_its_own_thread)
 {
+    int before = count_threads();
+
     for (int i = 1; i <= 100; i++) {
         CHECK_EQ(kin_fixed_pool(2, "own", &pool), 0);
         post(pool, close_and_release, NULL);
         counter_await(&done, i);
     }
+    while (count_threads() > before)    /* the last one frees the pool */
+        sched_yield();
 }
 
 static void note_single(void *name)

@@ -69,7 +69,8 @@ BODY(await_root_async)
 {
     KIN_AUTO(kin_deferred) d = NULL;
 
-    MUST(kin_async(kin_global_scope(), &d, throw_error, E, .handler = log_failure));
+    MUST(kin_async(kin_global_scope(), &d, throw_error, E,
+                   .handler = log_failure));
     CHECK_FAILED_WITH(kin_await(d, NULL), E);
     CHECK_FAILED_WITH(kin_await(d, NULL), E);
     return 0;

@@ -15,14 +15,8 @@ static kin_deferred *gate;
 /* Starts body as a root on d1, to its first suspension. */
 static kin_job *start_on_d1(kin_body *body)
 {
-    kin_job *job = NULL;
-
-    counting_init(&d1, "D1");
     counting_init(&d2, "D2");
-    MUST(kin_launch(kin_global_scope(), body, NULL, .job = &job,
-                    .dispatcher = &d1.dispatcher, .handler = log_failure));
-    CHECK_EQ(counting_run(&d1), 1);
-    return job;
+    return counting_start(&d1, body);
 }
 
 /* S132 */
@@ -309,8 +303,9 @@ TEST(value_of_with_context_is_handed_back_if_cancelled_on_the_way_back)
 /* S143 */
 BODY(failure_from_d2)
 {
-    CHECK_FAILED_WITH(kin_with_context(throw_error, E, .dispatcher = &d2.dispatcher,
-                                  .on_undelivered = log_undelivered), E);
+    CHECK_FAILED_WITH(kin_with_context(throw_error, E,
+                                       .dispatcher = &d2.dispatcher,
+                                       .on_undelivered = log_undelivered), E);
     ev("1");
     return 0;
 }

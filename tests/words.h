@@ -47,6 +47,13 @@ static inline kin_error *error_named(const char *name, int code)
 #define E3 error_named("E3", -EIO)
 #define CE error_named("CE", KIN_ECANCELED)
 
+/* A block was left with that very error. */
+#define CHECK_OUTCOME(err, error)                 \
+    do {                                          \
+        CHECK_PTR(kin_error_current(), error);    \
+        CHECK_EQ(err, kin_error_code(error));     \
+    } while (0)
+
 /* --- Bodies ------------------------------------------------------------- */
 
 /* try { delay(INF) } finally { ev(arg) } */

@@ -42,12 +42,48 @@ typedef struct kin_key {
     const char *name;
 } kin_key;
 
-/* What kin does with the value of an element; every function may be NULL. */
+/* What kin does with the value of an element; every function may be NULL.  The
+ * table is copied. */
 typedef struct kin_element_ops {
     void (*retain)(void *value);    /* when an element with it is made       */
     void (*release)(void *value);   /* when the last one is gone             */
     bool (*equals)(const void *a, const void *b);   /* NULL: by address      */
+
+    /* A thread-context element: installs something on the thread before every
+     * slice of a fiber that has it, and takes it away after, on whatever thread
+     * that is; several in the order of the context, and back in the reverse.
+     * Neither may suspend.  update stores what restore is to be given in *old;
+     * a negative code fails the job, and nothing was installed. */
+    int (*update)(void *value, void **old);
+    void (*restore)(void *value, void *old);
+
+    /* The value a child gets in place of this one, made when it is launched, on
+     * the launching thread; merge: when the launch itself brings one, too.  The
+     * result's one reference is the new element's.  NULL result: no memory. */
+    void *(*copy)(void *value);
+    void *(*merge)(void *value, void *brought);
 } kin_element_ops;
+
+/* Defines ops by which a fiber finds its element's value in the thread-local
+ * pointer `variable`, on whatever thread it runs.  What it writes there is lost
+ * at the end of the slice.
+ *     static _Thread_local struct request *current_request;
+ *     KIN_THREAD_LOCAL_OPS(request_ops, current_request) */
+#define KIN_THREAD_LOCAL_OPS(ops, variable)                             \
+    static int ops##_update(void *value, void **old)                    \
+    {                                                                   \
+        *old = (variable);                                              \
+        (variable) = value;                                             \
+        return 0;                                                       \
+    }                                                                   \
+    static void ops##_restore(void *value, void *old)                   \
+    {                                                                   \
+        (void)value;                                                    \
+        (variable) = old;                                               \
+    }                                                                   \
+    static const kin_element_ops ops = {                                \
+        .update = ops##_update, .restore = ops##_restore,               \
+    };
 
 extern const kin_key kin_key_job;         /* kin_job *                       */
 extern const kin_key kin_key_dispatcher;  /* kin_dispatcher *                */

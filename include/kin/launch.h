@@ -87,6 +87,8 @@ int kin_async_with(kin_scope *scope, kin_deferred **deferred, kin_body *body,
  * between plain threads and fibers; on a fiber it blocks the fiber's thread
  * too: prefer kin_coroutine_scope there.
  *
+ * .job is not for this call, and a lazy start is the default one.
+ *
  * Suspends:  never; blocks.
  * Errors:    body's or the first failed child's; KIN_ENOMEM, KIN_EAGAIN;
  *            KIN_EPERM inside a callback that must not suspend. */

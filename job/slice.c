@@ -1,0 +1,135 @@
+/* slice.c -- thread-context elements; see slice.h. */
+#include "job/slice.h"
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "job/context.h"
+
+/* One of them, as it is installed just now. */
+struct kin__worn {
+    const struct kin__element *element;
+    void *old;
+    bool on;
+};
+
+int kin__slice_prepare(struct kin_scope *scope)
+{
+    const kin_context *context = scope->context;
+    struct kin__worn *next;
+
+    scope->worn = NULL;
+    if (!context->thread_elements)
+        return 0;
+    next = kin__calloc(context->thread_elements, sizeof *next);
+    if (!next)
+        return KIN_ENOMEM;
+    scope->worn = next;
+    for (size_t i = 0; i < context->count; i++)
+        if (context->elements[i].one->ops->update)
+            next++->element = &context->elements[i];
+    return 0;
+}
+
+void kin__slice_free(struct kin_scope *scope)
+{
+    kin__free(scope->worn);
+}
+
+static void take_off(struct kin_scope *scope)
+{
+    for (uint32_t i = scope->context->thread_elements; i-- > 0;) {
+        struct kin__worn *worn = &scope->worn[i];
+        const kin_element_ops *ops = worn->element->one->ops;
+
+        if (worn->on && ops->restore)
+            ops->restore(worn->element->value, worn->old);
+        worn->on = false;
+    }
+}
+
+/* An element that cannot be installed fails the job; its fiber goes on, to find
+ * that out. */
+static void failed(struct kin_scope *scope, int code)
+{
+    kin_error *cause = kin__error_take(code);
+    kin_error *error = kin_error_new("", KIN_EHANDLER, cause,
+                                     "an element of the context could not be "
+                                     "installed on the thread");
+
+    kin__job_cancel(scope->job, error);
+    kin_error_release(error);
+    kin_error_release(cause);
+}
+
+static void put_on(struct kin_scope *scope)
+{
+    for (uint32_t i = 0; i < scope->context->thread_elements; i++) {
+        struct kin__worn *worn = &scope->worn[i];
+        const struct kin__element *element = worn->element;
+        int code = element->one->ops->update(element->value, &worn->old);
+
+        worn->on = code >= 0;
+        if (code < 0)
+            failed(scope, code);
+    }
+}
+
+void kin__slice_leave(struct kin__runnable *runnable)
+{
+    take_off(((struct kin__coroutine *)runnable)->current);
+}
+
+void kin__slice_enter(struct kin__runnable *runnable)
+{
+    put_on(((struct kin__coroutine *)runnable)->current);
+}
+
+void kin__slice_off(struct kin__coroutine *co)
+{
+    if (!co->runnable.dressed)
+        return;
+    take_off(co->current);
+    co->runnable.dressed = false;
+}
+
+void kin__slice_on(struct kin__coroutine *co)
+{
+    if (!co->current->worn)
+        return;
+    co->runnable.dressed = true;
+    put_on(co->current);
+}
+
+/* --- Inheriting ----------------------------------------------------------- */
+
+/* sum, taken, with element's value replaced by one that is the sum's own. */
+static kin_context *replace(kin_context *sum,
+                            const struct kin__element *element, void *value)
+{
+    kin_context *one = value
+        ? kin__context_of_taken(element->key, value, element->one->ops) : NULL;
+
+    if (value && !one && element->one->ops->release)
+        element->one->ops->release(value);
+    return kin_context_join(sum, one);
+}
+
+kin_context *kin__context_inherit(kin_context *context,
+                                  kin_context *brought)
+{
+    kin_context *sum = brought
+        ? kin_context_plus(context, brought)
+        : kin_context_retain(context);
+
+    for (size_t i = 0; context->copyable && i < context->count; i++) {
+        const struct kin__element *element = &context->elements[i];
+        const kin_element_ops *ops = element->one->ops;
+        void *other = brought ? kin_context_get(brought, element->key) : NULL;
+
+        if (other && ops->merge)
+            sum = replace(sum, element, ops->merge(element->value, other));
+        else if (!other && ops->copy)
+            sum = replace(sum, element, ops->copy(element->value));
+    }
+    return sum;
+}

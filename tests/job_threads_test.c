@@ -1,0 +1,559 @@
+/* A system that gives no thread, or no more: Default, IO, their views, pools
+ * and whatever falls back on IO.  A call that needs a thread says KIN_EAGAIN
+ * and has done nothing; work that is owed to someone is done all the same, on
+ * the thread at hand; and when there are threads again, all goes on.
+ *
+ * The limit is the kernel's, on the processes of a user; it does not bind root,
+ * so a test that is run by root becomes somebody else first.
+ */
+#include "tests/job_helpers.h"
+
+#include "core/memory.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* --- The limit ------------------------------------------------------------- */
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static void set_soft_limit(int which, bool none)
+{
+    struct rlimit limit;
+
+    CHECK_EQ(getrlimit(which, &limit), 0);
+    limit.rlim_cur = none ? 0 : limit.rlim_max;
+    CHECK_EQ(setrlimit(which, &limit), 0);
+}
+
+static void allow_threads(void)
+{
+    set_soft_limit(RLIMIT_NPROC, false);
+}
+
+/* A number that nobody else has, so that nobody else is counted. */
+static void stop_being_root(void)
+{
+    if (geteuid() != 0)
+        return;
+    if (setuid((uid_t)(100000 + getpid() % 900000)) != 0)
+        SKIP("root, and cannot be anybody else");
+    prctl(PR_SET_DUMPABLE, 1);          /* the leak checker looks at us */
+}
+
+static void refuse_threads(void)
+{
+    pthread_t thread;
+
+    stop_being_root();
+    set_soft_limit(RLIMIT_NPROC, true);
+    if (pthread_create(&thread, NULL, nothing, NULL) != 0)
+        return;
+    pthread_join(thread, NULL);
+    SKIP("the limit on threads does not bind here");
+}
+
+/* --- Helpers --------------------------------------------------------------- */
+
+static kin_dispatcher *default_view(void)
+{
+    static kin_dispatcher *view;
+
+    if (!view)
+        CHECK_EQ(kin_limited_parallelism(kin_default(), 1, "v", &view), 0);
+    return view;
+}
+
+static kin_dispatcher *io_view(void)
+{
+    static kin_dispatcher *view;
+
+    if (!view)
+        CHECK_EQ(kin_limited_parallelism(kin_io(), 1, "w", &view), 0);
+    return view;
+}
+
+static kin_dispatcher *(*const threaded[])(void) = {
+    kin_default, kin_io, default_view, io_view,
+};
+enum { THREADED = sizeof threaded / sizeof *threaded };
+
+static void wait_until_completed(kin_job *job)
+{
+    while (!kin_job_is_completed(job))
+        sched_yield();
+}
+
+static int unreachable_body(kin_scope *scope, void *arg)
+{
+    (void)scope, (void)arg;
+    unreached();
+    return 0;
+}
+
+/* --- No thread at all ------------------------------------------------------ */
+
+static void launch_is_refused(kin_dispatcher *dispatcher)
+{
+    KIN_AUTO(kin_job) job = NULL;
+    KIN_AUTO(kin_error) cause = NULL;
+    REPORT(refused);
+
+    CHECK_EQ(kin_launch(kin_global_scope(), unreachable_body, NULL,
+                        .dispatcher = dispatcher, .job = &job,
+                        HANDLER(refused)), KIN_EAGAIN);
+    CHECK_FLAGS(job, "011");
+    CHECK_EQ(refused.count, 1);
+    CHECK_EQ(kin_error_code(refused.error), KIN_EAGAIN);
+    cause = cancellation_of(job);
+}
+
+static void run_blocking_works(kin_dispatcher *dispatcher)
+{
+    log_clear();
+    CHECK_EQ(kin_run_blocking(say, "ran", .dispatcher = dispatcher), 0);
+    CHECK_LOG("ran");
+}
+
+TEST(launch_without_a_thread_fails_the_job_and_works_later)
+{
+    refuse_threads();
+    for (int i = 0; i < THREADED; i++)
+        launch_is_refused(threaded[i]());
+    allow_threads();
+    for (int i = 0; i < THREADED; i++)
+        run_blocking_works(threaded[i]());
+}
+
+TEST(run_blocking_on_default_without_a_thread_says_so)
+{
+    refuse_threads();
+    for (int i = 0; i < THREADED; i++)
+        CHECK_EQ(kin_run_blocking(unreachable_body, NULL,
+                                  .dispatcher = threaded[i]()), KIN_EAGAIN);
+    allow_threads();
+    for (int i = 0; i < THREADED; i++)
+        run_blocking_works(threaded[i]());
+}
+
+TEST_ON_LOOP(with_context_without_a_thread_stays_where_it_is)
+{
+    refuse_threads();
+    for (int i = 0; i < THREADED; i++)
+        CHECK_EQ(kin_with_context(unreachable_body, NULL,
+                                  .dispatcher = threaded[i]()), KIN_EAGAIN);
+    CHECK_EQ(kin_yield(), 0);
+    CHECK_FLAGS(kin_scope_job(scope), "100");
+    allow_threads();
+    CHECK_EQ(kin_with_context(say, "ran", .dispatcher = kin_io()), 0);
+    CHECK_LOG("ran");
+}
+
+TEST_ON_LOOP(async_without_a_thread_keeps_its_failure)
+{
+    KIN_AUTO(kin_deferred) d = NULL;
+    int err;
+
+    refuse_threads();
+    KIN_SUPERVISOR_SCOPE(err, inner) {
+        CHECK_EQ(kin_async(inner, &d, unreachable_body, NULL,
+                           .dispatcher = kin_default()), KIN_EAGAIN);
+        CHECK_EQ(kin_await(d, NULL), KIN_EAGAIN);
+    }
+    CHECK_EQ(err, 0);
+    allow_threads();
+}
+
+static int launch_on_default(kin_scope *scope, void *arg)
+{
+    (void)arg;
+    return kin_launch(scope, unreachable_body, NULL,
+                      .dispatcher = kin_default());
+}
+
+TEST(a_scope_fails_with_the_child_that_got_no_thread)
+{
+    refuse_threads();
+    CHECK_EQ(kin_run_blocking(launch_on_default, NULL), KIN_EAGAIN);
+    allow_threads();
+}
+
+/* A loop keeps its own time; Unconfined has none, and needs a thread for it. */
+static int delay_a_little(kin_scope *scope, void *arg)
+{
+    (void)scope, (void)arg;
+    return kin_delay(KIN_US(100));
+}
+
+TEST_ON_LOOP(delay_on_a_loop_needs_no_thread)
+{
+    refuse_threads();
+    CHECK_EQ(kin_delay(KIN_US(100)), 0);
+    CHECK_EQ(kin_with_timeout(KIN_US(100), say_when_cancelled, "over"),
+             KIN_ETIMEDOUT);
+    CHECK_LOG("over");
+    allow_threads();
+}
+
+TEST(delay_on_unconfined_without_a_thread_says_so)
+{
+    refuse_threads();
+    CHECK_EQ(kin_run_blocking(delay_a_little, NULL,
+                              .dispatcher = kin_unconfined()), KIN_EAGAIN);
+    allow_threads();
+    CHECK_EQ(kin_run_blocking(delay_a_little, NULL,
+                              .dispatcher = kin_unconfined()), 0);
+}
+
+static int timeout_on_unconfined(kin_scope *scope, void *arg)
+{
+    (void)scope, (void)arg;
+    return kin_with_timeout(KIN_US(100), unreachable_body, NULL);
+}
+
+TEST(timeout_on_unconfined_without_a_thread_does_not_begin)
+{
+    refuse_threads();
+    CHECK_EQ(kin_run_blocking(timeout_on_unconfined, NULL,
+                              .dispatcher = kin_unconfined()), KIN_EAGAIN);
+    allow_threads();
+}
+
+/* --- Pools ----------------------------------------------------------------- */
+
+TEST(pool_without_a_thread_is_not_made)
+{
+    kin_dispatcher *pool = NULL;
+
+    refuse_threads();
+    CHECK_EQ(kin_fixed_pool(3, "pool", &pool), KIN_EAGAIN);
+    CHECK_EQ(kin_single_thread("thread", &pool), KIN_EAGAIN);
+    CHECK_PTR(pool, NULL);
+    allow_threads();
+    CHECK_EQ(kin_fixed_pool(3, "pool", &pool), 0);
+    run_blocking_works(pool);
+    CHECK_EQ(kin_dispatcher_close(pool), 0);
+    kin_dispatcher_release(pool);
+}
+
+/* Whichever of its threads it is (or what those that run need): the others
+ * end. */
+TEST(pool_that_gets_too_few_threads_leaves_none)
+{
+    kin_dispatcher *pool = NULL;
+    int refused = 0, err = -1;
+
+    for (unsigned long n = 1; err; n++) {
+        kin__fail_at(n, false);
+        err = kin_fixed_pool(3, "pool", &pool);
+        kin__fail_at(0, false);
+        CHECK(err == 0 || (!pool && (err == KIN_ENOMEM || err == KIN_EAGAIN)));
+        refused += err == KIN_EAGAIN;
+    }
+    CHECK(refused > 0);
+    run_blocking_works(pool);
+    CHECK_EQ(kin_dispatcher_close(pool), 0);
+    kin_dispatcher_release(pool);
+}
+
+/* --- What is owed is done on the thread at hand ---------------------------- */
+
+static kin_continuation kept;
+
+static int keep(kin_continuation continuation, void *arg)
+{
+    (void)arg;
+    kept = continuation;
+    return 0;
+}
+
+static int park_then_clean_up(kin_scope *scope, void *thread)
+{
+    (void)scope;
+    int err = kin_suspend_cancellable(keep, NULL);
+
+    CHECK_EQ(err, KIN_ECANCELED);
+    CHECK(pthread_equal(pthread_self(), *(pthread_t *)thread));
+    ev("finally");
+    return err;
+}
+
+static kin_job *park_on(kin_dispatcher *dispatcher, pthread_t *thread)
+{
+    kin_job *job = NULL;
+
+    CHECK_EQ(kin_launch(kin_global_scope(), park_then_clean_up, thread,
+                        .dispatcher = dispatcher, .job = &job), 0);
+    return job;
+}
+
+TEST(fiber_of_a_closed_pool_cleans_up_where_it_is_resumed)
+{
+    pthread_t self = pthread_self();
+    KIN_AUTO(kin_dispatcher) pool = NULL;
+
+    CHECK_EQ(kin_single_thread("pool", &pool), 0);
+    KIN_AUTO(kin_job) job = park_on(pool, &self);
+    CHECK_EQ(kin_dispatcher_close(pool), 0);    /* it has parked */
+    refuse_threads();
+    kin_resume(kept, 0);
+    CHECK_FLAGS(job, "011");
+    CHECK_LOG("finally");
+    allow_threads();
+}
+
+TEST(fiber_of_main_cleans_up_where_it_is_resumed_after_detach)
+{
+    pthread_t self = pthread_self();
+
+    refuse_threads();
+    CHECK_EQ(kin_main_attach(), 0);
+    KIN_AUTO(kin_job) job = park_on(kin_main(), &self);
+    CHECK_EQ(kin_main_pump(KIN_NEVER), 1);
+    CHECK_EQ(kin_main_detach(), 0);
+    CHECK_FLAGS(job, "100");
+    kin_resume(kept, 0);
+    CHECK_FLAGS(job, "011");
+    CHECK_LOG("finally");
+    allow_threads();
+}
+
+static int yield_then_clean_up(kin_scope *scope, void *arg)
+{
+    (void)scope, (void)arg;
+    int err = kin_yield();
+
+    ev(kin_error_name(err));
+    return err;
+}
+
+TEST(fiber_queued_at_detach_cleans_up_before_detach_returns)
+{
+    KIN_AUTO(kin_job) job = NULL;
+
+    refuse_threads();
+    CHECK_EQ(kin_main_attach(), 0);
+    CHECK_EQ(kin_launch(kin_global_scope(), yield_then_clean_up, NULL,
+                        .dispatcher = kin_main(), .job = &job), 0);
+    CHECK_EQ(kin_launch(kin_global_scope(), do_nothing, NULL,
+                        .dispatcher = kin_main()), 0);
+    CHECK_EQ(kin_main_pump(0), 2);
+    CHECK_EQ(kin_main_detach(), 0);
+    CHECK_FLAGS(job, "011");
+    CHECK_LOG("KIN_ECANCELED");
+    allow_threads();
+}
+
+/* Nobody is there to keep its time: too early beats never. */
+static int delay_for_hours(kin_scope *scope, void *arg)
+{
+    (void)scope, (void)arg;
+    int err = kin_delay(KIN_S(3600));
+
+    CHECK_EQ(err, KIN_ECANCELED);
+    ev("finally");
+    return err;
+}
+
+TEST(delay_on_main_ends_at_detach_if_nobody_can_keep_the_time)
+{
+    KIN_AUTO(kin_job) job = NULL;
+
+    refuse_threads();
+    CHECK_EQ(kin_main_attach(), 0);
+    CHECK_EQ(kin_launch(kin_global_scope(), delay_for_hours, NULL,
+                        .dispatcher = kin_main(), .job = &job), 0);
+    CHECK_EQ(kin_main_pump(KIN_NEVER), 1);
+    CHECK_EQ(kin_main_detach(), 0);
+    CHECK_FLAGS(job, "011");
+    CHECK_LOG("finally");
+    allow_threads();
+}
+
+/* --- Some threads, but no more --------------------------------------------- */
+
+static pthread_barrier_t two_here;
+
+/* Holds its thread until the test and it meet. */
+static int hold_thread(kin_scope *scope, void *arg)
+{
+    (void)scope, (void)arg;
+    pthread_barrier_wait(&two_here);    /* it has one */
+    pthread_barrier_wait(&two_here);    /* it may give it back */
+    return 0;
+}
+
+static kin_job *launch_on(kin_dispatcher *dispatcher, kin_body *body)
+{
+    kin_job *job = NULL;
+
+    CHECK_EQ(kin_launch(kin_global_scope(), body, NULL, .job = &job,
+                        .dispatcher = dispatcher), 0);
+    return job;
+}
+
+/* The only worker is held by the result. */
+static kin_job *hold_the_only_worker(void)
+{
+    pthread_barrier_init(&two_here, NULL, 2);
+    kin_job *job = launch_on(kin_io(), hold_thread);
+    pthread_barrier_wait(&two_here);
+    refuse_threads();
+    return job;
+}
+
+static void let_go(kin_job *job)
+{
+    pthread_barrier_wait(&two_here);
+    wait_until_completed(job);
+    pthread_barrier_destroy(&two_here);
+}
+
+static int launch_a_hundred(kin_scope *scope, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 100; i++)
+        KIN_TRY(kin_launch(scope, i % 10 ? yield_once : delay_a_little, NULL,
+                           .dispatcher = threaded[i % THREADED]()));
+    return 0;
+}
+
+TEST(one_worker_does_everything_in_the_end)
+{
+    CHECK_EQ(kin_run_blocking(do_nothing, NULL, .dispatcher = kin_io()), 0);
+    refuse_threads();
+    CHECK_EQ(kin_run_blocking(launch_a_hundred, NULL), 0);
+    allow_threads();
+}
+
+TEST(work_waits_for_the_only_worker)
+{
+    KIN_AUTO(kin_job) held = hold_the_only_worker();
+    KIN_AUTO(kin_job) cpu = launch_on(kin_default(), yield_once);
+    KIN_AUTO(kin_job) io = launch_on(kin_io(), yield_once);
+
+    CHECK_FLAGS(cpu, "100");
+    CHECK_FLAGS(io, "100");
+    let_go(held);
+    wait_until_completed(cpu);
+    wait_until_completed(io);
+    CHECK_FLAGS(cpu, "010");
+    CHECK_FLAGS(io, "010");
+    allow_threads();
+}
+
+/* What found no thread is not forgotten when the next one finds one. */
+TEST(work_that_waits_for_a_thread_runs_when_there_is_one_again)
+{
+    KIN_AUTO(kin_job) held = hold_the_only_worker();
+    KIN_AUTO(kin_job) cpu = launch_on(kin_default(), yield_once);
+    KIN_AUTO(kin_job) io = launch_on(kin_io(), yield_once);
+
+    allow_threads();
+    KIN_AUTO(kin_job) next = launch_on(kin_io(), yield_once);
+    wait_until_completed(next);
+    wait_until_completed(cpu);
+    wait_until_completed(io);
+    CHECK_FLAGS(held, "100");
+    let_go(held);
+}
+
+TEST(cpu_work_that_waits_for_a_thread_runs_when_cpu_work_finds_one)
+{
+    KIN_AUTO(kin_job) held = hold_the_only_worker();
+    KIN_AUTO(kin_job) cpu = launch_on(kin_default(), yield_once);
+
+    allow_threads();
+    KIN_AUTO(kin_job) next = launch_on(kin_default(), yield_once);
+    wait_until_completed(next);
+    wait_until_completed(cpu);
+    CHECK_FLAGS(held, "100");
+    let_go(held);
+}
+
+static int delay_on_default(kin_scope *scope, void *arg)
+{
+    (void)scope;
+    return kin_with_context(delay_a_little, arg, .dispatcher = kin_default());
+}
+
+/* The one who would fire it is held; it comes to that when it is free. */
+TEST(timer_waits_for_the_only_worker)
+{
+    KIN_AUTO(kin_job) held = hold_the_only_worker();
+    KIN_AUTO(kin_job) sleeper = launch_on(kin_unconfined(), delay_on_default);
+
+    CHECK_FLAGS(sleeper, "100");
+    let_go(held);
+    wait_until_completed(sleeper);
+    CHECK_FLAGS(sleeper, "010");
+    allow_threads();
+}
+
+/* --- The creation that fails, once ----------------------------------------- */
+
+struct refusal {
+    kin_dispatcher *dispatcher;
+    unsigned long n;                /* of the call that is refused           */
+    int err;
+};
+
+static void run_refused_once(void *arg)
+{
+    struct refusal *refusal = arg;
+
+    kin__fail_at(refusal->n, false);
+    refusal->err = kin_run_blocking(do_nothing, NULL,
+                                    .dispatcher = refusal->dispatcher);
+    CHECK(kin__fail_hits() > 0);
+    kin__fail_at(0, false);
+    run_blocking_works(refusal->dispatcher);
+}
+
+/* Tries one call after the other, each in a new process, until the refusal is
+ * that of a thread. */
+static void first_thread_fails(kin_dispatcher *dispatcher)
+{
+    struct refusal *refusal = mmap(NULL, sizeof *refusal,
+                                   PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(refusal != MAP_FAILED);
+    refusal->dispatcher = dispatcher;
+    do {
+        refusal->n++;
+        check_says(run_refused_once, refusal, "");
+        CHECK(refusal->err == 0 || refusal->err == KIN_ENOMEM
+              || refusal->err == KIN_EAGAIN);
+    } while (refusal->err != KIN_EAGAIN);
+    munmap(refusal, sizeof *refusal);
+}
+
+TEST(first_thread_that_fails_fails_only_the_call_that_needed_it)
+{
+    first_thread_fails(kin_default());
+    first_thread_fails(kin_io());
+}
+
+/* --- Descriptors ----------------------------------------------------------- */
+
+TEST(main_without_a_descriptor_is_not_attached)
+{
+    set_soft_limit(RLIMIT_NOFILE, true);
+    CHECK_EQ(kin_main_attach(), KIN_EAGAIN);
+    CHECK(!kin_main_is_attached());
+    CHECK(!kin_main_is_current());
+    set_soft_limit(RLIMIT_NOFILE, false);
+    CHECK_EQ(kin_main_attach(), 0);
+    CHECK_EQ(kin_main_detach(), 0);
+}
+
+TEST_MAIN
