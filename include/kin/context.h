@@ -72,7 +72,7 @@ typedef struct kin_element_ops {
 #define KIN_THREAD_LOCAL_OPS(ops, variable)                             \
     static int ops##_update(void *value, void **old)                    \
     {                                                                   \
-        *old = (variable);                                              \
+        *old = (void *)(variable);                                      \
         (variable) = value;                                             \
         return 0;                                                       \
     }                                                                   \
