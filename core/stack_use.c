@@ -25,6 +25,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "core/check.h"
 #include "core/stack_internal.h"
 
 #include "core/memory.h"
@@ -383,6 +384,9 @@ size_t kin_stack_usage(kin_stack_use *uses, size_t count)
 {
     struct report report = { uses, uses ? count : 0, 0 };
 
+    if (!uses && count)
+        kin__misuse(KIN_EINVAL, "kin_stack_usage", "uses is NULL, count is %zu",
+                    count);
     kin__stack_caches_visit(add_pending, fill_report, &report);
     return report.n;
 }

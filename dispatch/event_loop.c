@@ -20,11 +20,14 @@ void kin__event_loop_init(struct kin__event_loop *loop,
                           const struct kin_dispatcher_ops *ops,
                           const char *name)
 {
-    *loop = (struct kin__event_loop){ .refuse = NULL };
-    loop->dispatcher.ops = ops;
-    loop->dispatcher.name = name;
-    loop->dispatcher.refs = 1;
+    loop->dispatcher = (struct kin_dispatcher){ .ops = ops, .name = name,
+                                                .refs = 1 };
+    loop->queue = (struct kin__task_queue){ NULL, NULL };
+    loop->firing = false;
+    loop->refuse = NULL;
+    loop->announce = NULL;
     /* relaxed: published with the loop itself */
+    atomic_store_explicit(&loop->inbox, NULL, memory_order_relaxed);
     atomic_store_explicit(&loop->owner, kin__thread(), memory_order_relaxed);
 }
 
@@ -317,7 +320,7 @@ struct kin__event_loop *kin__event_loop_here(bool *is_new)
         kin_dispatcher_retain(&loop->dispatcher);
         return loop;
     }
-    loop = kin__malloc(sizeof *loop);
+    loop = kin__calloc(1, sizeof *loop);
     if (!loop)
         return NULL;
     kin__event_loop_init(loop, &event_loop_ops, "EventLoop");

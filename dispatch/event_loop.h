@@ -38,7 +38,8 @@ struct kin__event_loop {
     void (*announce)(struct kin__event_loop *loop);
 };
 
-/* Owner: the calling thread. */
+/* Owner: the calling thread.  *loop is zeroed, or one that was closed and
+ * handed over: its timers and its parker stay as they are. */
 void kin__event_loop_init(struct kin__event_loop *loop,
                           const struct kin_dispatcher_ops *ops,
                           const char *name);

@@ -202,14 +202,28 @@ static int refuse_left(struct kin_task *task)
     return kin_io()->ops->dispatch(kin_io(), task);
 }
 
-static struct main_loop *new_loop(int *err)
-{
-    struct main_loop *self = kin__malloc(sizeof *self);
+/* There is one at a time, and it is never freed: a timer that was armed on it
+ * may be disarmed, which takes its lock, long after a detach. */
+static struct main_loop the_loop;
+static _Atomic bool taken;
 
-    if (!self) {
-        *err = KIN_ENOMEM;
-        return NULL;
-    }
+static bool take(void)
+{
+    /* acquire: what the one before has left; pairs with release in give() */
+    return !atomic_exchange_explicit(&taken, true, memory_order_acquire);
+}
+
+static void give(void)
+{
+    /* release: pairs with acquire in take() */
+    atomic_store_explicit(&taken, false, memory_order_release);
+}
+
+static int open_loop(struct main_loop *self)
+{
+    self->fd = kin__fault() ? -1 : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (self->fd < 0)
+        return KIN_EAGAIN;
     kin__event_loop_init(&self->loop, &main_ops, "Main");
     self->loop.refuse = refuse_closed;
     self->loop.announce = announce;
@@ -217,40 +231,23 @@ static struct main_loop *new_loop(int *err)
     atomic_store_explicit(&self->announced, false, memory_order_relaxed);
     atomic_store_explicit(&self->running, false, memory_order_relaxed);
     atomic_store_explicit(&self->quit, false, memory_order_relaxed);
-    self->fd = kin__fault() ? -1 : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (self->fd < 0) {
-        kin__free(self);
-        *err = KIN_EAGAIN;
-        return NULL;
-    }
-    return self;
-}
-
-static void free_loop(struct main_loop *self)
-{
-    close(self->fd);
-    kin__timers_destroy(&self->loop.timers);
-    kin__free(self);
+    return 0;
 }
 
 int kin_main_attach(void)
 {
-    struct main_loop *none = NULL, *self;
-    int err = 0;
+    int err;
 
-    if (kin_main_is_attached())
+    if (!take())
         return KIN_EALREADY;
-    self = new_loop(&err);
-    if (!self)
+    err = open_loop(&the_loop);
+    if (err) {
+        give();
         return err;
-    /* release: publishes the loop; pairs with seq_cst in hold() */
-    if (!atomic_compare_exchange_strong_explicit(
-            &main_loop, &none, self, memory_order_release,
-            memory_order_relaxed)) {
-        free_loop(self);
-        return KIN_EALREADY;
     }
-    kin__thread()->main = self;
+    kin__thread()->main = &the_loop;
+    /* seq_cst: publishes the loop; pairs with seq_cst in hold() */
+    atomic_store_explicit(&main_loop, &the_loop, memory_order_seq_cst);
     return 0;
 }
 
@@ -298,7 +295,8 @@ int kin_main_detach(void)
         kin__spin_pause(&round);
     self->loop.refuse = refuse_left;
     kin__event_loop_hand_over(&self->loop);
-    free_loop(self);
+    close(self->fd);
+    give();
     return 0;
 }
 

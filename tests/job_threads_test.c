@@ -1,5 +1,5 @@
 /* A system that gives no thread, or no more: Default, IO, their views, pools
- * and whatever falls back on IO.  A call that needs a thread says KIN_EAGAIN
+ * and whatever falls back on IO; and dispatchers of others that take nothing.  A call that needs a thread says KIN_EAGAIN
  * and has done nothing; work that is owed to someone is done all the same, on
  * the thread at hand; and when there are threads again, all goes on.
  *
@@ -555,5 +555,242 @@ TEST(main_without_a_descriptor_is_not_attached)
     CHECK_EQ(kin_main_attach(), 0);
     CHECK_EQ(kin_main_detach(), 0);
 }
+
+/* --- A dispatcher that has its moods --------------------------------------- */
+
+/* On Default's threads, when it likes to. */
+struct moody {
+    kin_dispatcher dispatcher;          /* first                             */
+    _Atomic int refusal;                /* of tasks: 0, or a code            */
+    _Atomic int no_time;                /* of timers: likewise               */
+    _Atomic int in_place;               /* how often it claims to be there   */
+    _Atomic int taken;
+};
+
+static int moody_dispatch(kin_dispatcher *self, kin_task *task)
+{
+    struct moody *moody = (struct moody *)self;
+
+    if (moody->refusal)
+        return moody->refusal;
+    moody->taken++;
+    return kin_default()->ops->dispatch(kin_default(), task);
+}
+
+static bool moody_needs_dispatch(kin_dispatcher *self)
+{
+    struct moody *moody = (struct moody *)self;
+
+    return moody->in_place == 0 || moody->in_place-- == 0;
+}
+
+static int moody_set_timer(kin_dispatcher *self, kin_timer *timer,
+                           int64_t deadline)
+{
+    struct moody *moody = (struct moody *)self;
+
+    if (moody->no_time)
+        return moody->no_time;
+    return kin_default()->ops->set_timer(kin_default(), timer, deadline);
+}
+
+static struct moody moody;
+
+static kin_dispatcher *a_moody_one(void)
+{
+    static const kin_dispatcher_ops ops = {
+        .dispatch = moody_dispatch,
+        .needs_dispatch = moody_needs_dispatch,
+        .set_timer = moody_set_timer,
+    };
+
+    CHECK_EQ(kin_dispatcher_init(&moody.dispatcher, &ops, "moody"), 0);
+    return &moody.dispatcher;
+}
+
+TEST(a_dispatcher_that_refuses_a_launch_fails_the_job_with_its_code)
+{
+    KIN_AUTO(kin_job) job = NULL;
+    REPORT(refused);
+
+    kin_dispatcher *dispatcher = a_moody_one();
+    moody.refusal = -EIO;
+    CHECK_EQ(kin_launch(kin_global_scope(), unreachable_body, NULL,
+                        .dispatcher = dispatcher, .job = &job,
+                        HANDLER(refused)), -EIO);
+    CHECK_FLAGS(job, "011");
+    CHECK_EQ(kin_error_code(refused.error), -EIO);
+    moody.refusal = 0;
+    run_blocking_works(dispatcher);
+}
+
+TEST_ON_LOOP(a_dispatcher_that_refuses_a_move_leaves_the_fiber_where_it_is)
+{
+    kin_dispatcher *dispatcher = a_moody_one();
+    pthread_t self = pthread_self();
+
+    moody.refusal = -EIO;
+    CHECK_EQ(kin_with_context(unreachable_body, NULL,
+                              .dispatcher = dispatcher), -EIO);
+    CHECK(pthread_equal(self, pthread_self()));
+    CHECK_FLAGS(kin_scope_job(scope), "100");
+    CHECK_EQ(kin_yield(), 0);
+}
+
+static int become_unwilling(kin_scope *scope, void *arg)
+{
+    (void)scope, (void)arg;
+    moody.refusal = -EIO;
+    return 0;
+}
+
+static int go_away_and_back(kin_scope *scope, void *arg)
+{
+    (void)arg;
+    int err = kin_with_context(become_unwilling, NULL,
+                               .dispatcher = kin_io());
+
+    CHECK_EQ(err, KIN_ECANCELED);
+    CHECK_FLAGS(kin_scope_job(scope), "001");
+    CHECK_EQ(kin_delay(KIN_S(1000)), KIN_ECANCELED);
+    ev("finally");
+    return err;
+}
+
+TEST(a_dispatcher_that_refuses_to_take_a_fiber_back_has_its_job_cancelled)
+{
+    CHECK_EQ(kin_run_blocking(go_away_and_back, NULL,
+                              .dispatcher = a_moody_one()), KIN_ECANCELED);
+    CHECK_EQ(kin_error_code(kin_error_cause(kin_error_current())), -EIO);
+    CHECK_LOG("finally");
+}
+
+static int yield_to_the_unwilling(kin_scope *scope, void *arg)
+{
+    int err;
+
+    (void)scope, (void)arg;
+    moody.refusal = -EIO;
+    err = kin_yield();
+    CHECK_EQ(err, KIN_ECANCELED);
+    ev("finally");
+    return err;
+}
+
+TEST(a_dispatcher_that_refuses_a_fiber_of_its_own_has_its_job_cancelled)
+{
+    KIN_AUTO(kin_job) job = launch_on(a_moody_one(), yield_to_the_unwilling);
+
+    wait_until_completed(job);
+    CHECK_FLAGS(job, "011");
+    CHECK_LOG("finally");
+}
+
+static int use_no_time(kin_scope *scope, void *arg)
+{
+    bool expired = false;
+    int err;
+
+    (void)scope, (void)arg;
+    CHECK_EQ(kin_delay(KIN_MS(1)), -EIO);
+    CHECK_EQ(kin_delay_until(kin_after(KIN_S(1000))), -EIO);
+    CHECK_EQ(kin_with_timeout(KIN_S(1), unreachable_body, NULL), -EIO);
+    CHECK_EQ(kin_with_timeout_or_null(KIN_S(1), unreachable_body, NULL,
+                                      &expired), -EIO);
+    CHECK(!expired);
+    KIN_WITH_TIMEOUT(err, KIN_S(1))
+        unreached();
+    CHECK_EQ(err, -EIO);
+    CHECK_EQ(kin_yield(), 0);
+    return 0;
+}
+
+TEST(a_dispatcher_without_time_fails_what_needs_it_and_nothing_else)
+{
+    kin_dispatcher *dispatcher = a_moody_one();
+
+    moody.no_time = -EIO;
+    CHECK_EQ(kin_run_blocking(use_no_time, NULL, .dispatcher = dispatcher),
+             0);
+    moody.no_time = 0;
+    CHECK_EQ(kin_run_blocking(delay_a_little, NULL,
+                              .dispatcher = dispatcher), 0);
+}
+
+/* Disarming is refused, too: what has fired is over all the same. */
+static int lose_the_time(kin_scope *scope, void *arg)
+{
+    (void)scope, (void)arg;
+    moody.no_time = -EIO;
+    return 0;
+}
+
+static int time_out_without_time(kin_scope *scope, void *arg)
+{
+    (void)scope, (void)arg;
+    return kin_with_timeout(KIN_S(1000), lose_the_time, NULL);
+}
+
+TEST(a_timer_is_off_even_if_its_dispatcher_does_not_disarm_it)
+{
+    CHECK_EQ(kin_run_blocking(time_out_without_time, NULL,
+                              .dispatcher = a_moody_one()), 0);
+}
+
+/* It claims to be where it is not: what it is asked for runs here. */
+TEST(a_dispatcher_that_claims_to_be_there_has_everything_run_in_place)
+{
+    kin_dispatcher *dispatcher = a_moody_one();
+
+    moody.in_place = 1000000;
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(kin_run_blocking(i % 2 ? yield_once : delay_a_little, NULL,
+                                  .dispatcher = dispatcher), 0);
+    moody.in_place = 0;
+}
+
+/* Now this, now that. */
+static int claim_for_a_while(kin_scope *scope, void *arg)
+{
+    (void)scope, (void)arg;
+    for (int i = 0; i < 100; i++) {
+        moody.in_place = i % 3;
+        KIN_TRY(kin_yield());
+        KIN_TRY(kin_with_context(yield_once, NULL, .dispatcher = kin_io()));
+    }
+    return 0;
+}
+
+TEST(a_dispatcher_may_change_its_mind_about_where_it_is)
+{
+    moody.in_place = 0;
+    CHECK_EQ(kin_run_blocking(claim_for_a_while, NULL,
+                              .dispatcher = a_moody_one()), 0);
+    CHECK(moody.taken > 0);
+}
+
+static kin_dispatcher never_initialised;
+
+MISUSE(kin_launch, on_a_dispatcher_never_initialised, KIN_EINVAL,
+       kin_launch(kin_global_scope(), unreachable_body, NULL,
+                  .dispatcher = &never_initialised))
+MISUSE(kin_run_blocking, on_a_dispatcher_never_initialised, KIN_EINVAL,
+       kin_run_blocking(unreachable_body, NULL,
+                        .dispatcher = &never_initialised))
+MISUSE_ON_FIBER(kin_with_context, on_a_dispatcher_never_initialised,
+                KIN_EINVAL,
+                kin_with_context(unreachable_body, NULL,
+                                 .dispatcher = &never_initialised))
+
+static int enter_block_nowhere(void)
+{
+    int err = 0;
+
+    KIN_WITH_CONTEXT(err, .dispatcher = &never_initialised)
+        unreached();
+    return err;
+}
+MISUSE_ON_FIBER(KIN_WITH_CONTEXT, on_a_dispatcher_never_initialised,
+                KIN_EINVAL, enter_block_nowhere())
 
 TEST_MAIN
