@@ -8,8 +8,10 @@ enum { SWITCHES = 2000000 };
 
 static void *echo(void *value)
 {
-    for (;;)
+    do
         value = kin_fiber_suspend(value);
+    while (!value);
+    return value;
 }
 
 static void resume_often(kin_fiber *fiber)

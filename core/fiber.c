@@ -1,109 +1,18 @@
-/* fiber.c -- switching between fibers, with what the sanitizers must know; and
- * the life of a stack as a fiber. */
+/* fiber.c -- the life of a stack as a fiber. */
 #include "core/fiber.h"
 
-#include "asm/switch.h"
-#include "core/sanitize.h"
-#include "core/thread.h"
+#include "core/fiber_switch.h"
+#include "core/stack_internal.h"
 
 #include <stdint.h>
 #include <string.h>
-
-#if KIN__ASAN
-static void leave(struct kin__thread *thread, struct kin_fiber *from,
-                  struct kin_fiber *to)
-{
-    from->asan_arrived = false;
-    thread->left = from->asan_dying ? NULL : from;
-    __sanitizer_start_switch_fiber(from->asan_dying ? NULL : &from->asan_fake,
-                                   to->asan_bottom, to->asan_size);
-}
-
-/* Also learns the bounds of the stack come from: nobody else knows those of a
- * thread's own stack. */
-static void arrive(struct kin_fiber *self)
-{
-    struct kin_fiber *left = kin__thread()->left;
-    const void *bottom;
-    size_t size;
-
-    if (self->asan_arrived)             /* a `then` has done it */
-        return;
-    self->asan_arrived = true;
-    __sanitizer_finish_switch_fiber(self->asan_fake, &bottom, &size);
-    if (left) {
-        left->asan_bottom = bottom;
-        left->asan_size = size;
-    }
-}
-#else
-static inline void leave(struct kin__thread *thread, struct kin_fiber *from,
-                         struct kin_fiber *to)
-{
-    (void)thread, (void)from, (void)to;
-}
-
-static inline void arrive(struct kin_fiber *self)
-{
-    (void)self;
-}
-#endif
-
-void *kin__fiber_switch(struct kin__thread *thread, struct kin_fiber *from,
-                        struct kin_fiber *to, void *value)
-{
-    void *received;
-
-    thread->fiber = to;
-    leave(thread, from, to);
-#if KIN__TSAN
-    __tsan_switch_to_fiber(to->tsan, 0);
-#endif
-    received = kin__switch(&from->sp, to->sp, value);
-    arrive(from);
-    return received;
-}
-
-#if KIN__ASAN
-/* On the next stack.  What to do comes through the thread's record: locals of
- * the stack that was left may lie in a fake stack that is gone. */
-static void arrive_then(void *unused)
-{
-    struct kin__thread *thread = kin__thread();
-    void (*then)(void *arg) = thread->then;
-    void *arg = thread->then_arg;
-
-    (void)unused;
-    arrive(thread->fiber);
-    then(arg);
-}
-#endif
-
-void kin__fiber_switch_then(struct kin__thread *thread, struct kin_fiber *from,
-                            struct kin_fiber *to, void (*then)(void *arg),
-                            void *arg)
-{
-    thread->fiber = to;
-    leave(thread, from, to);
-#if KIN__TSAN
-    __tsan_switch_to_fiber(to->tsan, 0);
-#endif
-#if KIN__ASAN
-    thread->then = then;
-    thread->then_arg = arg;
-    kin__switch_then(&from->sp, to->sp, arrive_then, NULL);
-#else
-    kin__switch_then(&from->sp, to->sp, then, arg);
-#endif
-    arrive(from);
-}
 
 /* The first function on every stack of ours. */
 static void begin(void *value)
 {
     struct kin_fiber *self = kin__thread()->fiber;
 
-    arrive(self);
+    kin__fiber_arrive(self);
     self->entry(value);
     __builtin_unreachable();
 }
@@ -159,6 +68,10 @@ void kin__fiber_put(struct kin__thread *thread, struct kin_fiber *fiber)
 #endif
     if (!fiber->borrowed)
         kin__stack_put(&thread->stacks, &fiber->stack);
+    else
+        kin__asan_unpoison(fiber->stack.base,
+                           (size_t)((char *)(fiber + 1)
+                                    - (char *)fiber->stack.base));
 }
 
 /* --- Code that needs the thread's own stack ------------------------------- */

@@ -41,18 +41,6 @@ struct kin_fiber {
 _Static_assert(sizeof(struct kin_fiber) <= KIN__STACK_RECORD,
                "the record fits what a stack reserves for it");
 
-/* Leaves the running fiber `from` and continues `to`; `thread` is the calling
- * thread's record, which is updated and must not be used again afterwards.
- * Returns what the one who continues `from` passes as value. */
-void *kin__fiber_switch(struct kin__thread *thread, struct kin_fiber *from,
-                        struct kin_fiber *to, void *value);
-
-/* Likewise, but calls then(arg) on the stack of `to` first, when `from` is
- * saved and may be published.  `from` is not touched any more after that. */
-void kin__fiber_switch_then(struct kin__thread *thread, struct kin_fiber *from,
-                            struct kin_fiber *to, void (*then)(void *arg),
-                            void *arg);
-
 /* A fiber on a stack of at least size bytes (0: the default), that will call
  * entry(value) when first continued; entry must not return.  NULL without
  * memory, or for a size beyond what there is. */

@@ -10,6 +10,7 @@
  * resumed another and waits for it.  IDLE and DONE are stored by the stack that
  * goes on afterwards, so whoever sees them may touch the stack. */
 #include "core/check.h"
+#include "core/fiber_switch.h"
 #include "core/fiber.h"
 #include "core/thread.h"
 

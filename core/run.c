@@ -6,6 +6,7 @@
 #include "core/run.h"
 
 #include "core/check.h"
+#include "core/fiber_switch.h"
 #include "core/overflow.h"
 
 #include <stddef.h>

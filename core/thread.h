@@ -20,7 +20,7 @@ struct kin__runnable;
 struct kin__thread {
     struct kin_fiber *fiber;        /* the stack that is running             */
     struct kin_fiber *left;         /* ASan: the one left last               */
-    void (*then)(void *arg);        /* ASan: what is to run after the switch */
+    void (*then)(void *arg);        /* sanitizers: what runs after a switch  */
     void *then_arg;
     struct kin__runnable *current;  /* what runs on it, or NULL              */
     struct kin__frame *frame;       /* who gets control back (core/run.h)    */

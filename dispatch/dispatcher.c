@@ -75,6 +75,9 @@ int kin_limited_parallelism(kin_dispatcher *base, int n, const char *name,
     if (n < 1)
         return kin__misuse(KIN_EINVAL, "kin_limited_parallelism",
                            "n is %d, must be at least 1", n);
+    if (!base->ops)
+        return kin__misuse(KIN_EINVAL, "kin_limited_parallelism",
+                           "base was never initialised");
     more = base->more;
     if (more && more->limited)
         return more->limited(base, n, name, view);

@@ -284,6 +284,7 @@ int kin_main_detach(void)
     int err = 0;
     unsigned round = 0;
     struct main_loop *self = attached_idle("kin_main_detach", &err);
+    struct kin_task *task;
 
     if (!self)
         return err;
@@ -295,6 +296,8 @@ int kin_main_detach(void)
         kin__spin_pause(&round);
     self->loop.refuse = refuse_left;
     kin__event_loop_hand_over(&self->loop);
+    while ((task = kin__in_place_take()))   /* what a timer has resumed */
+        kin__run_in_place(task);
     close(self->fd);
     give();
     return 0;

@@ -275,6 +275,15 @@ static int enter_context(struct kin__coroutine *co,
     return 0;
 }
 
+static int check_dispatcher(const kin_context_options *options,
+                            const char *function)
+{
+    if (options->dispatcher && !options->dispatcher->ops)
+        return kin__misuse(KIN_EINVAL, function, "dispatcher was never "
+                           "initialised");
+    return 0;
+}
+
 int kin_with_context_with(kin_body *body, const kin_context_options *options)
 {
     struct kin__block_scope *block;
@@ -284,6 +293,7 @@ int kin_with_context_with(kin_body *body, const kin_context_options *options)
     if (!body || !options)
         return kin__misuse(KIN_EINVAL, "kin_with_context", "%s is NULL",
                            body ? "options" : "body");
+    KIN_TRY(check_dispatcher(options, "kin_with_context"));
     co = kin__suspending("kin_with_context", &err);
     if (!co)
         return err;
@@ -293,7 +303,7 @@ int kin_with_context_with(kin_body *body, const kin_context_options *options)
     code = body(&block->scope, options->arg);
     err = kin__block_exit(co, block, code);
     if (code >= 0 && err == KIN_ECANCELED && options->on_undelivered)
-        options->on_undelivered(options->arg);
+        kin__hand_back(options->on_undelivered, options->arg);
     return err;
 }
 
@@ -325,6 +335,9 @@ kin__block kin__block_context(int *result, const kin_context_options *options)
     struct kin__block_scope *block;
 
     if (!co)
+        return form;
+    *result = check_dispatcher(options, "KIN_WITH_CONTEXT");
+    if (*result)
         return form;
     *result = enter_context(co, options, &block);
     form.scope = block ? &block->scope : NULL;

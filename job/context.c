@@ -5,6 +5,8 @@
  * and every look-up dearer, and look-ups are what happens all the time. */
 #include "job/context.h"
 
+#include "job/job.h"
+
 #include "core/check.h"
 #include "core/memory.h"
 #include "kin/job.h"
@@ -43,6 +45,12 @@ static bool same_handler(const void *a, const void *b)
 }
 
 static const kin_element_ops job_ops = { .release = release_job };
+
+/* A context of one, in static memory. */
+__extension__ static kin_context shield = {
+    .count = 1, .job = &kin__non_cancellable, .ops = &job_ops,
+    .elements = { { &kin_key_job, &kin__non_cancellable, &shield } },
+};
 static const kin_element_ops dispatcher_ops = {
     .release = release_dispatcher
 };
@@ -216,6 +224,11 @@ kin_context *kin_context_empty(void)
     return &empty;
 }
 
+kin_context *kin_shield(void)
+{
+    return &shield;
+}
+
 /* --- Sums ----------------------------------------------------------------- */
 
 static void append_shared(kin_context *sum, const struct kin__element *element)
@@ -355,10 +368,15 @@ bool kin_context_equals(const kin_context *a, const kin_context *b)
 
 /* --- Counting ------------------------------------------------------------- */
 
+static bool is_immortal(const kin_context *context)
+{
+    return context == &empty || context == &shield;
+}
+
 kin_context *kin_context_retain(kin_context *context)
 {
     /* relaxed: whoever retains holds a reference */
-    if (context && context != &empty)
+    if (context && !is_immortal(context))
         atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
     return context;
 }
@@ -380,7 +398,7 @@ static void destroy(kin_context *context)
 
 void kin_context_release(kin_context *context)
 {
-    if (!context || context == &empty)
+    if (!context || is_immortal(context))
         return;
     /* acq_rel: what others did with it; pairs with release here */
     if (atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) == 1)

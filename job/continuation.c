@@ -35,6 +35,20 @@ static int delivered(struct kin__coroutine *co, struct kin__wait *wait)
     return err ? err : wait->result;
 }
 
+/* There was no stack to go to: whoever was started is told to stop. */
+static int not_parked(struct kin__wait *wait, int err)
+{
+    kin_error *cause = kin_error_new("", err, NULL, "no stack to go on with");
+
+    kin__no_suspend_begin();
+    if (wait->on_cancel)
+        wait->on_cancel(cause, wait->on_cancel_arg);
+    kin__no_suspend_end();
+    kin_error_release(cause);
+    kin_error_release(wait->error);
+    return err;
+}
+
 static int suspend(struct kin__coroutine *co, kin_suspend_fn *start, void *arg,
                    struct kin_job *owner)
 {
@@ -55,10 +69,8 @@ static int suspend(struct kin__coroutine *co, kin_suspend_fn *start, void *arg,
         return err;
     }
     err = kin__wait_park(&wait);
-    if (err) {
-        kin_error_release(wait.error);
-        return err;
-    }
+    if (err)
+        return not_parked(&wait, err);
     return delivered(co, &wait);
 }
 

@@ -188,6 +188,13 @@ struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
     return co;
 }
 
+void kin__hand_back(void (*on_undelivered)(void *value), void *value)
+{
+    kin__no_suspend_begin();
+    on_undelivered(value);
+    kin__no_suspend_end();
+}
+
 void kin__coroutine_free(struct kin_job *job)
 {
     struct kin__coroutine *co = kin__coroutine_of_job(job);
@@ -195,7 +202,7 @@ void kin__coroutine_free(struct kin_job *job)
     /* relaxed: the last reference has synchronised */
     if (job->kind == KIN__ASYNC && co->on_undelivered && co->value
         && !atomic_load_explicit(&co->delivered, memory_order_relaxed))
-        co->on_undelivered(co->value);
+        kin__hand_back(co->on_undelivered, co->value);
     kin__slice_free(&co->scope);
     kin_context_release(co->scope.context);
     kin__record_put(kin__thread(), co);

@@ -52,6 +52,9 @@ struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
  * dispatcher that refuses fails the job; returns that code. */
 int kin__coroutine_dispatch(struct kin_job *job);
 
+/* Hands back a value that nobody received. */
+void kin__hand_back(void (*on_undelivered)(void *value), void *value);
+
 /* True if freeing job calls something of the user's: a value is handed back, an
  * element of the context is released. */
 bool kin__coroutine_tells_when_freed(const struct kin_job *job);

@@ -166,6 +166,6 @@ void kin__deferred_free(struct kin_job *job)
     /* relaxed: the last reference has synchronised */
     if (self->on_undelivered && self->value
         && !atomic_load_explicit(&self->delivered, memory_order_relaxed))
-        self->on_undelivered(self->value);
+        kin__hand_back(self->on_undelivered, self->value);
     kin__free(self);
 }

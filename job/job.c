@@ -164,13 +164,13 @@ int kin_job_fail(kin_job *job, kin_error *error)
     return err ? err : complete(job, error);
 }
 
-static struct kin_job non_cancellable = {
+struct kin_job kin__non_cancellable = {
     .word = KIN_JOB_ACTIVE, .refs = 1, .kind = KIN__NON_CANCELLABLE,
 };
 
 kin_job *kin_non_cancellable(void)
 {
-    return &non_cancellable;
+    return &kin__non_cancellable;
 }
 
 /* --- Asking --------------------------------------------------------------- */

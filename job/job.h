@@ -87,6 +87,8 @@ struct kin_scope {
     struct kin__worn *worn;         /* the fiber's: see slice.h; may be NULL */
 };
 
+extern struct kin_job kin__non_cancellable;
+
 /* --- The word and the list (job.c) ---------------------------------------- */
 
 static inline uint32_t kin__job_word(const struct kin_job *job)

@@ -163,6 +163,7 @@ static void timeout_over(struct kin_timer *timer)
 void kin__timeout_if_due(struct kin__coroutine *co)
 {
     struct kin_scope *scope;
+    bool held;
 
     for (scope = co->current; scope; scope = scope->outer) {
         struct kin__block_scope *block = kin__block_of_scope(scope);
@@ -170,8 +171,11 @@ void kin__timeout_if_due(struct kin__coroutine *co)
         if (!scope->job || scope->job->kind != KIN__TIMEOUT
             || !block->timer.fire)
             continue;
-        if (now_on(block->outer_dispatcher) >= block->deadline)
+        if (now_on(block->outer_dispatcher) >= block->deadline) {
+            held = kin__in_place_hold();
             expire(block);
+            kin__in_place_let_go(held);
+        }
     }
 }
 

@@ -26,7 +26,7 @@ enum { N_MAX = 10000, IDLE_WORKERS = 5, SECONDS = 10, NO_HIT = 3 };
 
 typedef int program(void);
 
-/* --- One run --------------------------------------------------------------- */
+/* --- One run ------------------------------------------------------------ */
 
 static unsigned long number;            /* of the refused call               */
 static atomic_int steps;                /* that the program has done         */
@@ -96,7 +96,7 @@ static void run_clean(program *run)
     alarm(0);
 }
 
-/* --- With everything there ------------------------------------------------- */
+/* --- With everything there ---------------------------------------------- */
 
 static pthread_barrier_t all_here;
 
@@ -183,7 +183,7 @@ static void sweep(program *run, bool forever)
     }
 }
 
-/* --- In a new process ------------------------------------------------------ */
+/* --- In a new process --------------------------------------------------- */
 
 static void child(program *run, bool forever)
 {
@@ -220,9 +220,9 @@ static void sweep_new_processes(program *run, bool forever)
         CHECK(number < N_MAX);
 }
 
-/* --- Four tests of each program -------------------------------------------- */
+/* --- Four tests of each program, two of a long one ---------------------- */
 
-#define SWEPT(name)                                                          \
+#define SWEPT_HERE(name)                                                     \
     static int name(void);                                                   \
     TEST(name##_ends_when_one_call_fails)                                    \
     {                                                                        \
@@ -232,6 +232,10 @@ static void sweep_new_processes(program *run, bool forever)
     {                                                                        \
         sweep(name, true);                                                   \
     }                                                                        \
+    static int name(void)
+
+#define SWEPT(name)                                                          \
+    static int name(void);                                                   \
     TEST(name##_ends_when_one_call_fails_in_a_new_process)                   \
     {                                                                        \
         sweep_new_processes(name, false);                                    \
@@ -240,23 +244,34 @@ static void sweep_new_processes(program *run, bool forever)
     {                                                                        \
         sweep_new_processes(name, true);                                     \
     }                                                                        \
-    static int name(void)
+    SWEPT_HERE(name)
 
 /* A body for kin_run_blocking, which takes `count` steps if it ends well. */
 #define SWEPT_ON_LOOP(name, count)                                           \
-    static int name##__body(kin_scope *scope, void *arg);                    \
+    static kin_body name##__body;                                            \
     SWEPT(name)                                                              \
+    ON_LOOP(name, count)
+#define SWEPT_HERE_ON_LOOP(name, count)                                      \
+    static kin_body name##__body;                                            \
+    SWEPT_HERE(name)                                                         \
+    ON_LOOP(name, count)
+#define ON_LOOP(name, count)                                                 \
     {                                                                        \
-        steps = 0;                                                           \
-        int err = kin_run_blocking(name##__body, NULL);                      \
-        if (!err)                                                            \
-            CHECK_EQ(steps, (count));                                        \
-        return err;                                                          \
+        return run_counting(name##__body, (count));                          \
     }                                                                        \
     static int name##__body(__attribute__((unused)) kin_scope *scope,        \
                             __attribute__((unused)) void *arg)
 
-/* --- Bodies ---------------------------------------------------------------- */
+static int run_counting(kin_body *body, int count)
+{
+    steps = 0;
+    int err = kin_run_blocking(body, NULL);
+    if (!err)
+        CHECK_EQ(steps, count);
+    return err;
+}
+
+/* --- Bodies ------------------------------------------------------------- */
 
 static int step_later(kin_scope *scope, void *arg)
 {
@@ -315,14 +330,14 @@ static int unless_meant(int code, int meant)
     return code == meant ? 0 : code;
 }
 
-/* --- Launches -------------------------------------------------------------- */
+/* --- Launches ----------------------------------------------------------- */
 
 SWEPT_ON_LOOP(launch, 1)
 {
     return kin_launch(scope, step, NULL);
 }
 
-SWEPT_ON_LOOP(launch_of_a_hundred, 100)
+SWEPT_HERE_ON_LOOP(launch_of_a_hundred, 100)
 {
     for (int i = 0; i < 100; i++)
         KIN_TRY(kin_launch(scope, step_later, NULL));
@@ -390,7 +405,7 @@ SWEPT_ON_LOOP(launch_on_unconfined, 2)
                       .dispatcher = kin_unconfined());
 }
 
-/* --- Values ---------------------------------------------------------------- */
+/* --- Values ------------------------------------------------------------- */
 
 SWEPT_ON_LOOP(async_and_await, 1)
 {
@@ -464,7 +479,7 @@ SWEPT_ON_LOOP(deferred_that_fails, 1)
     return unless_meant(kin_await(d, NULL), -EIO);
 }
 
-/* --- Blocking -------------------------------------------------------------- */
+/* --- Blocking ----------------------------------------------------------- */
 
 SWEPT_ON_LOOP(run_blocking, 1)
 {
@@ -502,7 +517,7 @@ SWEPT(run_blocking_inside_a_worker)
     return err;
 }
 
-/* --- Scope functions and blocks -------------------------------------------- */
+/* --- Scope functions and blocks ----------------------------------------- */
 
 static int launch_two(kin_scope *scope, void *arg)
 {
@@ -579,14 +594,14 @@ SWEPT_ON_LOOP(shielded_block, 1)
     return kin_with_context(step_after_delay, NULL, .context = context);
 }
 
-/* --- Time ------------------------------------------------------------------ */
+/* --- Time --------------------------------------------------------------- */
 
 SWEPT_ON_LOOP(delay, 1)
 {
     return step_after_delay(scope, arg);
 }
 
-SWEPT_ON_LOOP(delay_of_many, 70)
+SWEPT_HERE_ON_LOOP(delay_of_many, 70)
 {
     for (int i = 0; i < 70; i++)
         KIN_TRY(kin_launch(scope, step_after_delay, NULL));
@@ -625,7 +640,7 @@ SWEPT_ON_LOOP(timeout_block, 1)
     return unless_meant(err, KIN_ETIMEDOUT);
 }
 
-/* --- Continuations --------------------------------------------------------- */
+/* --- Continuations ------------------------------------------------------ */
 
 static int resume_it(kin_scope *scope, void *continuation)
 {
@@ -685,7 +700,7 @@ SWEPT_ON_LOOP(cancelled_suspension, 1)
     return unless_meant(err, KIN_ETIMEDOUT);
 }
 
-/* --- Jobs ------------------------------------------------------------------ */
+/* --- Jobs --------------------------------------------------------------- */
 
 SWEPT_ON_LOOP(completion_callback, 2)
 {
@@ -761,7 +776,7 @@ SWEPT_ON_LOOP(cancel_with_a_cause, 0)
     return 0;
 }
 
-/* --- Scopes and contexts --------------------------------------------------- */
+/* --- Scopes and contexts ------------------------------------------------ */
 
 static int use_scope(kin_scope *scope)
 {
@@ -827,7 +842,7 @@ SWEPT_ON_LOOP(current_context, 0)
     return 0;
 }
 
-/* --- Failures -------------------------------------------------------------- */
+/* --- Failures ----------------------------------------------------------- */
 
 SWEPT_ON_LOOP(failure_told_to_a_handler, 1)
 {
@@ -869,7 +884,7 @@ SWEPT(error_with_a_cause)
     return 0;
 }
 
-/* --- Dispatchers ----------------------------------------------------------- */
+/* --- Dispatchers -------------------------------------------------------- */
 
 static int launch_three_on(kin_scope *scope, kin_dispatcher *dispatcher)
 {
@@ -935,7 +950,7 @@ SWEPT_ON_LOOP(view_of_a_pool, 3)
     return err;
 }
 
-/* --- Main ------------------------------------------------------------------ */
+/* --- Main --------------------------------------------------------------- */
 
 /* Until the job has ended: without a thread of its own, the host's has to. */
 static int pump_until(kin_job *job)
@@ -1006,7 +1021,7 @@ SWEPT(main_detached_with_work)
     return err;
 }
 
-/* --- Fibers ---------------------------------------------------------------- */
+/* --- Fibers ------------------------------------------------------------- */
 
 static void *count_up(void *value)
 {

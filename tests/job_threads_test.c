@@ -1,7 +1,8 @@
 /* A system that gives no thread, or no more: Default, IO, their views, pools
- * and whatever falls back on IO; and dispatchers of others that take nothing.  A call that needs a thread says KIN_EAGAIN
- * and has done nothing; work that is owed to someone is done all the same, on
- * the thread at hand; and when there are threads again, all goes on.
+ * and whatever falls back on IO; and dispatchers of others that take nothing.
+ * A call that needs a thread says KIN_EAGAIN and has done nothing; work that is
+ * owed to someone is done all the same, on the thread at hand; and when there
+ * are threads again, all goes on.
  *
  * The limit is the kernel's, on the processes of a user; it does not bind root,
  * so a test that is run by root becomes somebody else first.
@@ -9,6 +10,7 @@
 #include "tests/job_helpers.h"
 
 #include "core/memory.h"
+#include "dispatch/scheduler.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -18,14 +20,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* --- The limit ------------------------------------------------------------- */
+/* --- The limit ---------------------------------------------------------- */
 
 static void *nothing(void *arg)
 {
     return arg;
 }
 
-static void set_soft_limit(int which, bool none)
+static void set_soft_limit(unsigned which, bool none)
 {
     struct rlimit limit;
 
@@ -61,7 +63,7 @@ static void refuse_threads(void)
     SKIP("the limit on threads does not bind here");
 }
 
-/* --- Helpers --------------------------------------------------------------- */
+/* --- Helpers ------------------------------------------------------------ */
 
 static kin_dispatcher *default_view(void)
 {
@@ -99,7 +101,7 @@ static int unreachable_body(kin_scope *scope, void *arg)
     return 0;
 }
 
-/* --- No thread at all ------------------------------------------------------ */
+/* --- No thread at all --------------------------------------------------- */
 
 static void launch_is_refused(kin_dispatcher *dispatcher)
 {
@@ -227,7 +229,7 @@ TEST(timeout_on_unconfined_without_a_thread_does_not_begin)
     allow_threads();
 }
 
-/* --- Pools ----------------------------------------------------------------- */
+/* --- Pools -------------------------------------------------------------- */
 
 TEST(pool_without_a_thread_is_not_made)
 {
@@ -264,7 +266,7 @@ TEST(pool_that_gets_too_few_threads_leaves_none)
     kin_dispatcher_release(pool);
 }
 
-/* --- What is owed is done on the thread at hand ---------------------------- */
+/* --- What is owed is done on the thread at hand ------------------------- */
 
 static kin_continuation kept;
 
@@ -378,16 +380,16 @@ TEST(delay_on_main_ends_at_detach_if_nobody_can_keep_the_time)
     allow_threads();
 }
 
-/* --- Some threads, but no more --------------------------------------------- */
+/* --- Some threads, but no more ------------------------------------------ */
 
-static pthread_barrier_t two_here;
+static pthread_barrier_t all_here;
 
-/* Holds its thread until the test and it meet. */
+/* Holds its thread until the test and all of them meet. */
 static int hold_thread(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;
-    pthread_barrier_wait(&two_here);    /* it has one */
-    pthread_barrier_wait(&two_here);    /* it may give it back */
+    pthread_barrier_wait(&all_here);    /* each has one */
+    pthread_barrier_wait(&all_here);    /* each may give it back */
     return 0;
 }
 
@@ -400,21 +402,29 @@ static kin_job *launch_on(kin_dispatcher *dispatcher, kin_body *body)
     return job;
 }
 
-/* The only worker is held by the result. */
-static kin_job *hold_the_only_worker(void)
+static int count_workers(void)
 {
-    pthread_barrier_init(&two_here, NULL, 2);
-    kin_job *job = launch_on(kin_io(), hold_thread);
-    pthread_barrier_wait(&two_here);
-    refuse_threads();
-    return job;
+    struct kin__scheduler_stats stats;
+
+    kin__scheduler_get_stats((struct kin__scheduler *)kin_default(), &stats);
+    return stats.threads;
 }
 
-static void let_go(kin_job *job)
+/* Each worker there is, and there will be no other. */
+static void hold_all_workers(void)
 {
-    pthread_barrier_wait(&two_here);
-    wait_until_completed(job);
-    pthread_barrier_destroy(&two_here);
+    CHECK_EQ(kin_run_blocking(do_nothing, NULL, .dispatcher = kin_io()), 0);
+    refuse_threads();
+    int count = count_workers();
+    pthread_barrier_init(&all_here, NULL, (unsigned)count + 1);
+    for (int i = 0; i < count; i++)
+        kin_job_release(launch_on(kin_io(), hold_thread));
+    pthread_barrier_wait(&all_here);
+}
+
+static void let_go(void)
+{
+    pthread_barrier_wait(&all_here);
 }
 
 static int launch_a_hundred(kin_scope *scope, void *arg)
@@ -426,7 +436,7 @@ static int launch_a_hundred(kin_scope *scope, void *arg)
     return 0;
 }
 
-TEST(one_worker_does_everything_in_the_end)
+TEST(the_workers_there_are_do_everything_in_the_end)
 {
     CHECK_EQ(kin_run_blocking(do_nothing, NULL, .dispatcher = kin_io()), 0);
     refuse_threads();
@@ -434,15 +444,15 @@ TEST(one_worker_does_everything_in_the_end)
     allow_threads();
 }
 
-TEST(work_waits_for_the_only_worker)
+TEST(work_waits_for_a_worker_that_is_held)
 {
-    KIN_AUTO(kin_job) held = hold_the_only_worker();
+    hold_all_workers();
     KIN_AUTO(kin_job) cpu = launch_on(kin_default(), yield_once);
     KIN_AUTO(kin_job) io = launch_on(kin_io(), yield_once);
 
     CHECK_FLAGS(cpu, "100");
     CHECK_FLAGS(io, "100");
-    let_go(held);
+    let_go();
     wait_until_completed(cpu);
     wait_until_completed(io);
     CHECK_FLAGS(cpu, "010");
@@ -453,7 +463,7 @@ TEST(work_waits_for_the_only_worker)
 /* What found no thread is not forgotten when the next one finds one. */
 TEST(work_that_waits_for_a_thread_runs_when_there_is_one_again)
 {
-    KIN_AUTO(kin_job) held = hold_the_only_worker();
+    hold_all_workers();
     KIN_AUTO(kin_job) cpu = launch_on(kin_default(), yield_once);
     KIN_AUTO(kin_job) io = launch_on(kin_io(), yield_once);
 
@@ -462,21 +472,19 @@ TEST(work_that_waits_for_a_thread_runs_when_there_is_one_again)
     wait_until_completed(next);
     wait_until_completed(cpu);
     wait_until_completed(io);
-    CHECK_FLAGS(held, "100");
-    let_go(held);
+    let_go();
 }
 
 TEST(cpu_work_that_waits_for_a_thread_runs_when_cpu_work_finds_one)
 {
-    KIN_AUTO(kin_job) held = hold_the_only_worker();
+    hold_all_workers();
     KIN_AUTO(kin_job) cpu = launch_on(kin_default(), yield_once);
 
     allow_threads();
     KIN_AUTO(kin_job) next = launch_on(kin_default(), yield_once);
     wait_until_completed(next);
     wait_until_completed(cpu);
-    CHECK_FLAGS(held, "100");
-    let_go(held);
+    let_go();
 }
 
 static int delay_on_default(kin_scope *scope, void *arg)
@@ -485,20 +493,20 @@ static int delay_on_default(kin_scope *scope, void *arg)
     return kin_with_context(delay_a_little, arg, .dispatcher = kin_default());
 }
 
-/* The one who would fire it is held; it comes to that when it is free. */
-TEST(timer_waits_for_the_only_worker)
+/* Those who would fire it are held; they come to that when they are free. */
+TEST(timer_waits_for_a_worker_that_is_held)
 {
-    KIN_AUTO(kin_job) held = hold_the_only_worker();
+    hold_all_workers();
     KIN_AUTO(kin_job) sleeper = launch_on(kin_unconfined(), delay_on_default);
 
     CHECK_FLAGS(sleeper, "100");
-    let_go(held);
+    let_go();
     wait_until_completed(sleeper);
     CHECK_FLAGS(sleeper, "010");
     allow_threads();
 }
 
-/* --- The creation that fails, once ----------------------------------------- */
+/* --- The creation that fails, once -------------------------------------- */
 
 struct refusal {
     kin_dispatcher *dispatcher;
@@ -543,7 +551,7 @@ TEST(first_thread_that_fails_fails_only_the_call_that_needed_it)
     first_thread_fails(kin_io());
 }
 
-/* --- Descriptors ----------------------------------------------------------- */
+/* --- Descriptors -------------------------------------------------------- */
 
 TEST(main_without_a_descriptor_is_not_attached)
 {
@@ -556,7 +564,7 @@ TEST(main_without_a_descriptor_is_not_attached)
     CHECK_EQ(kin_main_detach(), 0);
 }
 
-/* --- A dispatcher that has its moods --------------------------------------- */
+/* --- A dispatcher that has its moods ------------------------------------ */
 
 /* On Default's threads, when it likes to. */
 struct moody {

@@ -25,7 +25,10 @@ extern "C" {
  *            happens meanwhile. */
 int kin_yield(void);
 
-/* 0, or KIN_ECANCELED (made the current error) if the job is not active. */
+/* 0, or KIN_ECANCELED (made the current error) if the job is not active.  Like
+ * kin_is_active it notices a timeout around the caller that is over, and then
+ * cancels, which runs callbacks: not to be asked with a lock held that they
+ * take. */
 int kin_ensure_active(void);
 
 /* False once the fiber's innermost job is cancelled; true off a fiber. */

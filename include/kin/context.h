@@ -113,6 +113,10 @@ kin_context *kin_context_of_handler(kin_handler_fn *fn, void *arg);
 /* The neutral element; immortal. */
 kin_context *kin_context_empty(void);
 
+/* The context of kin_non_cancellable(), immortal: what is run with it by
+ * kin_with_context is shielded from the cancellation of the caller. */
+kin_context *kin_shield(void);
+
 /* a + b.  If either is empty, the very other object is returned, retained.
  * Complexity: O(elements). */
 kin_context *kin_context_plus(kin_context *a, kin_context *b);

@@ -59,8 +59,9 @@ int kin_deferred_error(kin_deferred *deferred, kin_error **error);
 
 /* One without a body, to be completed by hand; parent may be NULL.  Its
  * failure is never reported to a handler: it is kept for kin_await.
- * on_undelivered (which may be NULL) is called with the value when the last
- * handle is released and nobody ever received it.
+ * on_undelivered (which may be NULL) is called with the value, unless that is
+ * NULL, when the last handle is released and nobody ever received it; it must
+ * not suspend.
  * Owns: *deferred is the caller's to release.  Errors: KIN_ENOMEM. */
 int kin_deferred_new(kin_job *parent, void (*on_undelivered)(void *value),
                      kin_deferred **deferred) KIN__MUST_CHECK;

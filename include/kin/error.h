@@ -42,7 +42,7 @@ extern "C" {
 
 /* What a code means is stated here, once; a header names a code only where it
  * adds something. */
-#define KIN_ECANCELED (-ECANCELED) /* the caller's job is cancelled          */
+#define KIN_ECANCELED (-ECANCELED) /* cancelled: mostly the caller's own job  */
 #define KIN_ETIMEDOUT (-ETIMEDOUT) /* the time is over                       */
 #define KIN_ENOMEM    (-ENOMEM)    /* no memory, no stack                    */
 #define KIN_EAGAIN    (-EAGAIN)    /* no thread or descriptor to be had      */

@@ -51,8 +51,9 @@ typedef struct kin_launch_options {
     kin_job **job;                  /* if set, receives the job, the
                                        caller's to release                   */
     void (*on_undelivered)(void *value);    /* kin_async: called with the
-                                       value when the last handle is released
-                                       and nobody ever received it           */
+                                       value (unless NULL) when the last
+                                       handle is released and nobody ever
+                                       received it; must not suspend         */
 } kin_launch_options;
 
 /* Launches body as a child of scope: fire and forget.  Its failure goes to its

@@ -18,7 +18,8 @@
  * return, goto.  Leaving early still waits for the children, restores the
  * context and releases; what the block itself thinks of its outcome it says
  * by kin_scope_fail (KIN_TRY_IN does, and leaves the block).  A block that
- * cannot be entered does not run, and err says why.
+ * cannot be entered does not run, and err says why.  Nested blocks need an err
+ * each; and inside a block its own err is not the place for other results.
  *
  * Unless its comment says otherwise, a function here
  *   - may be called on any thread, and never suspends;
@@ -118,7 +119,7 @@ typedef struct kin_context_options {
     const char *name;
     kin_context *context;
     /* Called with arg when body returned 0 but the call says KIN_ECANCELED:
-     * the value was dropped on the way back. */
+     * the value was dropped on the way back.  Must not suspend. */
     void (*on_undelivered)(void *arg);
 } kin_context_options;
 
@@ -126,7 +127,7 @@ typedef struct kin_context_options {
  * dispatcher, the same fiber moves there and back on its own stack.  Options
  * are named arguments: kin_with_context(body, arg, .dispatcher = kin_io()).
  * A job in .context becomes the parent in place of the caller's: with
- * kin_non_cancellable() the block is shielded from cancellation.
+ * .context = kin_shield() the block is shielded from cancellation.
  *
  * Cancelled: before body: KIN_ECANCELED, body has not run.  On the way back
  *            from another dispatcher: KIN_ECANCELED in place of 0; an error of

@@ -1,0 +1,53 @@
+/* core/fiber_switch.h -- leaving one fiber for another. */
+#ifndef KIN_CORE_FIBER_SWITCH_H
+#define KIN_CORE_FIBER_SWITCH_H
+
+#include "asm/switch.h"
+#include "core/fiber.h"
+#include "core/sanitize.h"
+#include "core/thread.h"
+
+/* kin__fiber_switch: leaves the running fiber `from` and continues `to`; thread
+ * is the calling thread's record, which is updated and must not be used again
+ * afterwards.  Returns what the one who continues `from` passes as value.
+ *
+ * kin__fiber_switch_then: likewise, but calls then(arg) on the stack of `to`
+ * first, when `from` is saved and may be published.  `from` is not touched any
+ * more after that.
+ *
+ * Inlined, since each call that returns after a switch is one misprediction
+ * more; with a sanitizer there is more to do, in fiber_sanitize.c. */
+#if KIN__ASAN || KIN__TSAN
+void *kin__fiber_switch(struct kin__thread *thread, struct kin_fiber *from,
+                        struct kin_fiber *to, void *value);
+void kin__fiber_switch_then(struct kin__thread *thread, struct kin_fiber *from,
+                            struct kin_fiber *to, void (*then)(void *arg),
+                            void *arg);
+
+/* The first thing on a fresh stack. */
+void kin__fiber_arrive(struct kin_fiber *self);
+#else
+static inline void *kin__fiber_switch(struct kin__thread *thread,
+                                      struct kin_fiber *from,
+                                      struct kin_fiber *to, void *value)
+{
+    thread->fiber = to;
+    return kin__switch(&from->sp, to->sp, value);
+}
+
+static inline void kin__fiber_switch_then(struct kin__thread *thread,
+                                          struct kin_fiber *from,
+                                          struct kin_fiber *to,
+                                          void (*then)(void *arg), void *arg)
+{
+    thread->fiber = to;
+    kin__switch_then(&from->sp, to->sp, then, arg);
+}
+
+static inline void kin__fiber_arrive(struct kin_fiber *self)
+{
+    (void)self;
+}
+#endif
+
+#endif /* KIN_CORE_FIBER_SWITCH_H */
