@@ -50,7 +50,8 @@ extern "C" {
 /* A job without a body, active until kin_job_complete (or _fail, _cancel); it
  * then still waits for its children.  parent may be NULL.
  *
- * Owns:   *job is the caller's to release; releasing it does not end it.
+ * Owns:   *job is the caller's to release; releasing it does not end it.  One
+ *         that has a parent keeps it waiting: complete or cancel it first.
  * Errors: KIN_ENOMEM.  Under a cancelled parent it is born cancelled. */
 int kin_job_new(kin_job *parent, kin_job **job) KIN__MUST_CHECK;
 
