@@ -22,7 +22,7 @@ LAYERS := asm core dispatch job
 USES   := core>asm dispatch>core job>core job>dispatch
 PUBLIC := core:error,fiber,stack,task,time
 PUBLIC += dispatch:dispatcher,main
-PUBLIC += job:checkpoint,context,continuation,deferred,job,kin,launch,scope,timeout
+PUBLIC += job:checkpoint,context,continuation,deferred,job,kin,launch,scope,test,timeout
 
 # Above the limits of check-tidy, and allowed: these lists only shrink.
 LONG_FILES     :=
