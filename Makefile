@@ -204,7 +204,7 @@ endif
 
 # ----------------------------------------------------------------- library
 
-.PHONY: all
+.PHONY: explore all
 all: $(O)/libkin.a $(O)/libkin.so ## the library (the default): libkin.a and libkin.so
 
 # What the objects were compiled with; they follow when it changes.
@@ -349,6 +349,12 @@ CHECK_TIME ?= 1500
 
 test-programs: $(RUN_BIN) $(if $(RUN_SHELL),all) \
                $(if $(RUN_SHELL)$(filter *,$(TESTS)),$(if $(PLAIN),$(EXAMPLES)))
+
+SEEDS ?= 1000
+explore: | need-TEST ## one test in many interleavings: TEST=job_tree_sim SEEDS=1000
+	$(if $(TEST),,$(error TEST= which? one whose runs have a .seed, job_tree_sim))
+	+@$(MAKE) -s $(O)/tests/$(TEST)
+	@tools/explore.sh $(O)/tests/$(TEST) $(SEEDS)
 
 test: | need-TEST test-programs ## builds and runs the tests of one configuration
 	$(if $(TEST_SRC)$(SHELL_TEST),,$(error TESTS=$(TESTS): there are none))
