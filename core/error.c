@@ -1,11 +1,12 @@
 /* error.c -- errors as objects: made, counted, asked, and current.
  *
- * An error is one block: the record, the message, the place.  Making one must
+ * An error is one block: record, frames, message, place.  Making one must
  * not fail, since it tells of a failure; so there is a table of errors in
  * static memory, one for every errno, that have a code only and are handed out
  * when there is no memory.  They are read-only: a stray write is a crash.
  *
- * What holds what is in error_ring.c; names and text are in error_text.c. */
+ * What holds what is in error_ring.c; names and text are in error_text.c; the
+ * frames are from error_trace.c. */
 #include "core/error.h"
 
 #include "core/check.h"
@@ -79,13 +80,20 @@ static kin_error *new_error(kin_error_kind kind, int code, size_t length,
                             const char *where)
 {
     size_t where_size = where && *where ? strlen(where) + 1 : 0;
-    kin_error *error = kin__malloc(sizeof *error + length + 1 + where_size);
+    void *frames[KIN__FRAMES];
+    bool is_traced = where_size && kind == KIN_ERROR_FAILURE;
+    uint8_t count = is_traced ? kin__error_trace(frames) : 0;
+    size_t frames_size = count * sizeof *frames;
+    kin_error *error = kin__malloc(sizeof *error + frames_size + length + 1
+                                   + where_size);
     char *text;
 
     if (!error)
         return NULL;
-    *error = (kin_error){ .refs = 1, .code = code, .kind = kind };
-    text = (char *)(error + 1);
+    *error = (kin_error){ .refs = 1, .code = code, .kind = kind,
+                          .frames = count };
+    memcpy(error + 1, frames, frames_size);
+    text = (char *)(error + 1) + frames_size;
     text[0] = '\0';
     error->message = text;
     if (where_size)
@@ -110,9 +118,9 @@ static kin_error *new_formatted(kin_error_kind kind, int code,
     length = n < 0 ? strlen(format) : (size_t)n;
     error = new_error(kind, code, length, where);
     if (error && n >= 0 && length >= sizeof text)
-        vsnprintf((char *)(error + 1), length + 1, format, again);
+        vsnprintf((char *)error->message, length + 1, format, again);
     else if (error)
-        memcpy(error + 1, n < 0 ? format : text, length + 1);
+        memcpy((char *)error->message, n < 0 ? format : text, length + 1);
     va_end(again);
     return error;
 }

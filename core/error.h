@@ -30,4 +30,9 @@ void kin__error_set_current(kin_error *error);
  * Owns: the caller's to release.  Never NULL. */
 kin_error *kin__error_take(int code);
 
+/* As kin_error_format: writes the calls in which error was made, or the first
+ * of its causes of which they are known; one to a line, maybe none. */
+size_t kin__error_format_trace(const kin_error *error, char *buffer,
+                               size_t size);
+
 #endif /* KIN_CORE_ERROR_H */

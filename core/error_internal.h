@@ -31,7 +31,14 @@ struct kin_error {
     kin_error *next;                /* in a list of members, or of garbage   */
     uint64_t inner;                 /* all three guarded by the ring lock    */
     bool is_listed, is_alive;
+
+    uint8_t frames;                 /* constant: return addresses behind it  */
 };
+
+/* The return addresses from who makes an error, with a place, outwards.  Their
+ * number; 0 but in debug builds. */
+enum { KIN__FRAMES = 24 };
+uint8_t kin__error_trace(void *frames[KIN__FRAMES]);
 
 static inline struct kin__error_link *
 kin__error_link_next(const struct kin__error_link *link)

@@ -40,28 +40,20 @@ bool kin__callback_is_cancelling(const struct kin__node *node)
     return ((const struct kin_registration *)node)->flags & KIN_ON_CANCELLING;
 }
 
-static void call(struct kin_job *job, kin_completion_fn *fn, void *arg,
-                 kin_error *cause)
-{
-    int code;
-
-    kin__no_suspend_begin();
-    code = fn(job, cause, arg);
-    kin__no_suspend_end();
-    if (code < 0)
-        kin__callback_failed(job, code, "a completion callback");
-}
-
 void kin__callback_run(struct kin_job *job, struct kin__node *node,
                        kin_error *cause)
 {
     struct kin_registration *registration = (struct kin_registration *)node;
+    kin_error *failure;
 
     registration->runs_on = kin__thread();
     /* release: publishes runs_on; pairs with acquire in
      * kin_registration_dispose() */
     atomic_store_explicit(&registration->state, RUNNING, memory_order_release);
-    call(job, registration->fn, registration->arg, cause);
+    failure = kin__call_out(registration->fn, job, cause, registration->arg);
+    if (failure)
+        kin__callback_failed(job, failure);
+    kin_error_release(failure);
     /* release: the call is over; pairs with acquire in
      * kin_registration_dispose() */
     atomic_store_explicit(&registration->state, OVER, memory_order_release);
@@ -73,6 +65,26 @@ static bool is_final(uint32_t word)
     kin_job_state state = (kin_job_state)(word & KIN__JOB_STATE);
 
     return state == KIN_JOB_COMPLETED || state == KIN_JOB_CANCELLED;
+}
+
+bool kin__job_has_callbacks(const struct kin_job *job)
+{
+    const struct kin__node *node = job->list.next;
+
+    while (node != &job->list && node->kind != KIN__NODE_CALLBACK)
+        node = node->next;
+    return node != &job->list;
+}
+
+/* It is too late to link it: calls it alone. */
+static void call_at_once(struct kin_job *job, kin_completion_fn *fn, void *arg,
+                         kin_error *cause)
+{
+    kin_error *failure = kin__call_out(fn, job, cause, arg);
+
+    if (failure)
+        kin__callback_failed_alone(job, failure);
+    kin_error_release(failure);
 }
 
 /* Links it, or says that it is too late, and why it ended. */
@@ -130,7 +142,7 @@ int kin_invoke_on_completion(kin_job *job, kin_completion_fn *fn, void *arg,
         atomic_store_explicit(&registration->state, OVER,
                               memory_order_relaxed);
         if (!(flags & KIN_NOT_IMMEDIATELY))
-            call(job, fn, arg, cause);
+            call_at_once(job, fn, arg, cause);
         kin_error_release(cause);
         release(registration);
     }

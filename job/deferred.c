@@ -141,8 +141,7 @@ int kin_deferred_complete(kin_deferred *deferred, void *value)
     if (!kin__job_claim(job_of(deferred)))
         return 0;
     ((struct by_hand *)deferred)->value = value;
-    kin__job_claimed_end(job_of(deferred), NULL);
-    return 1;
+    return kin__job_claimed_end(job_of(deferred), NULL);
 }
 
 int kin_deferred_fail(kin_deferred *deferred, kin_error *error)
@@ -155,8 +154,7 @@ int kin_deferred_fail(kin_deferred *deferred, kin_error *error)
         return err;
     if (!kin__job_claim(job_of(deferred)))
         return 0;
-    kin__job_claimed_end(job_of(deferred), error);
-    return 1;
+    return kin__job_claimed_end(job_of(deferred), error);
 }
 
 void kin__deferred_free(struct kin_job *job)

@@ -3,40 +3,72 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/thread.h"
+#include "job/block.h"
 #include "job/context.h"
 #include "job/coroutine.h"
 #include "job/job.h"
 
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-/* A failure beside the first; newest first. */
+/* A failure beside the first, or of a callback; newest first. */
 struct kin__failure {
     struct kin__failure *next;
     kin_error *error;
+    bool of_callback;
 };
 
-void kin__failures_add(struct kin_job *job, kin_error *error)
+static bool add(struct kin_job *job, kin_error *error, bool of_callback)
 {
     struct kin__failure *failure = kin__malloc(sizeof *failure);
 
     if (!failure)
-        return;                         /* lost as a suppressed one; no more */
+        return false;
     failure->error = kin_error_retain(error);
+    failure->of_callback = of_callback;
     failure->next = job->more;
     job->more = failure;
+    return true;
 }
 
-static struct kin__failure *reverse(struct kin__failure *list)
+void kin__failures_add(struct kin_job *job, kin_error *error)
 {
-    struct kin__failure *reversed = NULL, *next;
+    add(job, error, false);     /* without memory lost, as a suppressed one */
+}
+
+/* Takes those of its callbacks, or the others, away; oldest first. */
+static struct kin__failure *take(struct kin_job *job, bool of_callbacks)
+{
+    struct kin__failure **link = &job->more, *taken = NULL, *failure;
+
+    while ((failure = *link)) {
+        if (failure->of_callback != of_callbacks) {
+            link = &failure->next;
+            continue;
+        }
+        *link = failure->next;
+        failure->next = taken;
+        taken = failure;
+    }
+    return taken;
+}
+
+/* Has winner suppress what is in the list, which is freed. */
+static void suppress(kin_error *winner, struct kin__failure *list,
+                     const kin_error *but)
+{
+    struct kin__failure *next;
 
     for (; list; list = next) {
         next = list->next;
-        list->next = reversed;
-        reversed = list;
+        if (list->error != but)
+            kin__error_suppress(winner, list->error);
+        kin_error_release(list->error);
+        kin__free(list);
     }
-    return reversed;
 }
 
 /* The first that is no cancellation; among cancellations the first, unless
@@ -60,26 +92,18 @@ static kin_error *winner(kin_error *first, struct kin__failure *more)
 
 kin_error *kin__failures_settle(struct kin_job *job)
 {
-    struct kin__failure *more = reverse(job->more), *next;
+    struct kin__failure *more = take(job, false);
     kin_error *won;
 
-    job->more = NULL;
     if (!job->cause)
         return NULL;
     won = kin_error_retain(winner(job->cause, more));
-    if (job->cause != won && !kin_error_is_cancellation(job->cause))
-        kin__error_suppress(won, job->cause);
-    for (; more; more = next) {
-        next = more->next;
-        if (more->error != won && !kin_error_is_cancellation(more->error))
-            kin__error_suppress(won, more->error);
-        kin_error_release(more->error);
-        kin__free(more);
-    }
+    kin__error_suppress(won, job->cause);
+    suppress(won, more, NULL);
     return won;
 }
 
-/* --- Reporting ------------------------------------------------------------ */
+/* --- Who it is ------------------------------------------------------------ */
 
 kin_context *kin__job_context(const struct kin_job *job)
 {
@@ -133,73 +157,170 @@ size_t kin__job_path(struct kin_job *job, char *buffer, size_t size)
     return length;
 }
 
-/* One text, one write: reports of several threads do not mingle. */
-static void report(struct kin_job *job, kin_error *error, kin_error *second)
-{
-    char path[256], *text;
-    size_t size = 256 + sizeof path + kin_error_format(error, NULL, 0)
-                + kin_error_format(second, NULL, 0);
-    const char *site = kin__job_site(job);
-    size_t length;
+/* --- The default report --------------------------------------------------- */
 
-    kin__job_path(job, path, sizeof path);
+/* One text, one write: reports of several threads do not mingle. */
+__attribute__((format(printf, 1, 2)))
+static void say(const char *format, ...)
+{
+    va_list args, again;
+    size_t size;
+    char *text;
+    ssize_t told;
+
+    va_start(args, format);
+    va_copy(again, args);
+    size = (size_t)vsnprintf(NULL, 0, format, again) + 1;
+    va_end(again);
     text = kin__malloc(size);
-    if (!text) {
-        fprintf(stderr, "kin: job \"%s\" failed: %s\n", path,
-                kin_error_message(error));
+    if (text) {
+        vsnprintf(text, size, format, args);
+        told = write(STDERR_FILENO, text, size - 1);
+        (void)told;
+        kin__free(text);
+    } else {
+        vfprintf(stderr, format, args);
+    }
+    va_end(args);
+}
+
+/* What format_error writes, to be freed; NULL without memory. */
+static char *text_of(const kin_error *error,
+                     size_t (*format_error)(const kin_error *error,
+                                            char *buffer, size_t size))
+{
+    size_t size = format_error(error, NULL, 0) + 1;
+    char *text = kin__malloc(size);
+
+    if (text)
+        format_error(error, text, size);
+    return text;
+}
+
+/* parent: that of job, which may have left it by now. */
+static void report(struct kin_job *job, struct kin_job *parent,
+                   kin_error *error)
+{
+    char *why = text_of(error, kin_error_format);
+    char *trace = text_of(error, kin__error_format_trace);
+    const char *site = job->kind <= KIN__BLOCKING ? kin__job_site(job) : NULL;
+    const char *name = kin__job_name(job);
+    char above[512], brief[128];
+
+    if (!why)
+        kin_error_format(error, brief, sizeof brief);
+    if (kin__job_path(parent, above, sizeof above) + 2 < sizeof above)
+        strcat(above, parent ? "/" : "");
+    say("kin: failure in job \"%s\": %s\n  family: %s%s%s%s%s\n", name,
+        why ? why : brief, above, name,
+        site ? "\n  launched at: " : "", site ? site : "",
+        trace ? trace : "");
+    kin__free(why);
+    kin__free(trace);
+}
+
+/* --- Whom to tell --------------------------------------------------------- */
+
+/* Calls what the user gave: a handler or a callback, which are of one type and
+ * may not suspend.  NULL, or why it failed, a new reference.  The current error
+ * is the caller's, and stays. */
+kin_error *kin__call_out(kin_completion_fn *fn, struct kin_job *job,
+                         kin_error *cause, void *arg)
+{
+    kin_error *current = kin_error_retain(kin_error_current()), *failure;
+    int code;
+
+    kin_error_clear();
+    kin__no_suspend_begin();
+    code = fn(job, cause, arg);
+    kin__no_suspend_end();
+    failure = code < 0 ? kin__error_take(code) : NULL;
+    kin__error_set_current(current);
+    return failure;
+}
+
+static kin_error *handler_error(const char *what, kin_error *failure)
+{
+    return kin__error_make(KIN_ERROR_FAILURE, KIN_EHANDLER, NULL, failure, "",
+                           "%s failed", what);
+}
+
+/* The handler for what nobody else will see, or NULL. */
+static const kin_handler *handler_of(struct kin_job *job)
+{
+    struct kin__block_scope *block;
+
+    switch (job->kind) {
+    case KIN__SCOPE:
+    case KIN__SUPERVISOR_SCOPE:
+    case KIN__TIMEOUT:
+        block = (struct kin__block_scope *)
+            ((char *)job - offsetof(struct kin__block_scope, job));
+        return kin__context_handler(block->scope.context);
+    default:
+        return kin__context_handler(kin__job_context(job));
+    }
+}
+
+void kin__failure_tell(struct kin_job *job, struct kin_job *parent,
+                       kin_error *error)
+{
+    const kin_handler *handler = handler_of(job);
+    kin_error *failure, *both;
+
+    if (!handler) {
+        report(job, parent, error);
         return;
     }
-    length = (size_t)snprintf(text, size, "kin: job \"%s\" failed", path);
-    if (site)
-        length += (size_t)snprintf(text + length, size - length,
-                                   " (launched at %s)", site);
-    length += (size_t)snprintf(text + length, size - length, ": ");
-    length += kin_error_format(error, text + length, size - length);
-    if (second) {
-        length += (size_t)snprintf(text + length, size - length,
-                                   "\nand its handler failed: ");
-        kin_error_format(second, text + length, size - length);
-    }
-    fprintf(stderr, "%s\n", text);
-    kin__free(text);
+    failure = kin__call_out(handler->fn, job, error, handler->arg);
+    if (!failure)
+        return;
+    both = handler_error("the failure handler", failure);
+    if (failure != error)
+        kin__error_suppress(both, error);
+    /* Handed back, or without memory: error alone. */
+    report(job, parent, kin_error_suppressed_count(both) ? both : error);
+    kin_error_release(both);
+    kin_error_release(failure);
 }
 
 void kin__failure_report(struct kin_job *job, kin_error *error)
 {
-    const kin_context *context = kin__job_context(job);
-    const kin_handler *handler = NULL;
-    kin_error *second;
-    int code;
-
-    if (job->kind != KIN__LAUNCHED)
-        return;                         /* kept for whoever awaits it */
-    if (context)
-        handler = kin_context_get(context, &kin_key_handler);
-    if (!handler) {
-        report(job, error, NULL);
-        return;
-    }
-    kin__no_suspend_begin();
-    code = handler->fn(job, error, handler->arg);
-    kin__no_suspend_end();
-    if (code < 0) {
-        second = kin__error_take(code);
-        report(job, error, second);
-        kin_error_release(second);
-    }
+    if (job->kind == KIN__LAUNCHED)     /* else kept for whoever awaits it */
+        kin__failure_tell(job, job->parent, error);
 }
 
-void kin__callback_failed(struct kin_job *job, int code, const char *what)
-{
-    kin_error *cause = kin__error_take(code);
-    kin_error *error = kin_error_new("", KIN_EHANDLER, cause, "%s failed",
-                                     what);
-    enum kin__job_kind kind = job->kind;
+/* --- Callbacks that fail -------------------------------------------------- */
 
-    if (kind == KIN__LAUNCHED)
-        kin__failure_report(job, error);
-    else
-        report(job, error, NULL);
+void kin__callback_failed(struct kin_job *job, kin_error *failure)
+{
+    uint32_t word = kin__job_lock(job);
+    bool kept = add(job, failure, true);
+
+    kin__job_unlock(job, word);
+    if (!kept)
+        kin__callback_failed_alone(job, failure);
+}
+
+void kin__callback_failed_alone(struct kin_job *job, kin_error *failure)
+{
+    kin_error *error = handler_error("a completion callback", failure);
+
+    kin__failure_tell(job, NULL, error);
     kin_error_release(error);
-    kin_error_release(cause);
+}
+
+void kin__callbacks_settle(struct kin_job *job, struct kin_job *parent,
+                           kin_error **broken)
+{
+    struct kin__failure *failures = take(job, true);
+    kin_error *error = handler_error("a completion callback", failures->error);
+
+    suppress(error, failures, failures->error);
+    if (broken) {
+        *broken = error;
+    } else {
+        kin__failure_tell(job, parent, error);
+        kin_error_release(error);
+    }
 }

@@ -144,8 +144,7 @@ static int complete(struct kin_job *job, kin_error *error)
 {
     if (!kin__job_claim(job))
         return 0;
-    kin__job_claimed_end(job, error);
-    return 1;
+    return kin__job_claimed_end(job, error);
 }
 
 int kin_job_complete(kin_job *job)

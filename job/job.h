@@ -73,7 +73,8 @@ struct kin_job {
     struct kin_job *walk_up;        /* the cancelling walk's                 */
     kin_error *cause;               /* guarded by LOCK: first cause; final   */
     kin_error *cancellation;        /* guarded by LOCK: cause as a cancell.  */
-    struct kin__failure *more;      /* guarded by LOCK: further failures     */
+    struct kin__failure *more;      /* guarded by LOCK: further failures; of
+                                       a final job: those of its callbacks   */
 };
 
 /* What a fiber, or a block on it, launches through; its job is NULL for the
@@ -172,9 +173,10 @@ bool kin__job_cancel(struct kin_job *job, kin_error *cause);
 void kin__job_body_end(struct kin_job *job, kin_error *error);
 
 /* Completing by hand: the first to claim wins, and ends it afterwards, with
- * error (borrowed) or NULL. */
+ * error (borrowed) or NULL.  Returns 1; or KIN_EHANDLER, with the error
+ * current, if callbacks ran by that and one has failed. */
 bool kin__job_claim(struct kin_job *job);
-void kin__job_claimed_end(struct kin_job *job, kin_error *error);
+int kin__job_claimed_end(struct kin_job *job, kin_error *error);
 
 /* As kin__job_cancel, for each child. */
 void kin__job_cancel_children(struct kin_job *job, kin_error *cause);
@@ -193,22 +195,39 @@ static inline kin_error *kin__job_error(const struct kin_job *job)
 
 /* --- Failures (failure.c) ------------------------------------------------- */
 
-/* Adds to the failures of a locked job; borrowed; false without memory. */
+/* Adds to the failures of a locked job; borrowed. */
 void kin__failures_add(struct kin_job *job, kin_error *error);
 
 /* The outcome of a locked job that is being sealed: the winner, a new
  * reference, with the others suppressed; NULL if nothing failed. */
 kin_error *kin__failures_settle(struct kin_job *job);
 
-/* Nobody else will see this failure: handler, or report. */
+/* Nobody else will see this failure: handler, or default report; if it is not
+ * kept for whoever awaits it. */
 void kin__failure_report(struct kin_job *job, kin_error *error);
+
+/* Likewise, whatever the job.  parent is the one it has or had, or NULL. */
+void kin__failure_tell(struct kin_job *job, struct kin_job *parent,
+                       kin_error *error);
+
+/* A callback has failed: kept until kin__callbacks_settle(), or told at once
+ * because it stands alone. */
+void kin__callback_failed(struct kin_job *job, kin_error *failure);
+void kin__callback_failed_alone(struct kin_job *job, kin_error *failure);
+
+/* All callbacks of a final job have run, and some have failed (`more`): stores
+ * the error that this makes in *broken, or tells it if that is NULL. */
+void kin__callbacks_settle(struct kin_job *job, struct kin_job *parent,
+                           kin_error **broken);
+
+/* Calls what the user gave: a callback, or a handler, which is of that type.
+ * NULL, or why it failed, a new reference.  The current error stays. */
+kin_error *kin__call_out(kin_completion_fn *fn, struct kin_job *job,
+                         kin_error *cause, void *arg);
 
 /* "main/loader/parse": the job's family, from the root.  Async-signal-safe, on
  * the thread that runs the job. */
 size_t kin__job_path(struct kin_job *job, char *buffer, size_t size);
-
-/* A callback of job returned code < 0. */
-void kin__callback_failed(struct kin_job *job, int code, const char *what);
 
 /* --- Waiting for a job (join.c) ------------------------------------------- */
 
@@ -238,6 +257,9 @@ void kin__wait_begin_in(struct kin__wait *wait, struct kin_job *owner);
 void kin__callback_run(struct kin_job *job, struct kin__node *node,
                        kin_error *cause);
 bool kin__callback_is_cancelling(const struct kin__node *node);
+
+/* True if callbacks are in the list of a locked job. */
+bool kin__job_has_callbacks(const struct kin_job *job);
 
 /* --- Freeing, by kind ----------------------------------------------------- */
 

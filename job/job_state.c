@@ -20,7 +20,7 @@
 
 #include <stddef.h>
 
-static void finish(struct kin_job *sealed);
+static void finish(struct kin_job *sealed, kin_error **broken);
 
 /* --- Why it is cancelled -------------------------------------------------- */
 
@@ -109,7 +109,7 @@ static bool drop_pending(struct kin_job *job)
 static void release_hold(struct kin_job *job)
 {
     if (drop_pending(job))
-        finish(job);
+        finish(job, NULL);
 }
 
 static bool is_cancelling(const struct kin__node *node)
@@ -287,14 +287,22 @@ static bool tell_parent(struct kin_job *job, kin_error *error)
 
 /* --- The end -------------------------------------------------------------- */
 
-/* Runs what waits for the end, in order; the job is final. */
-static void run_completions(struct kin_job *job, kin_error *cause)
+/* Runs what waits for the end, in order; the job is final.  Callbacks that have
+ * failed are told of when the last has run, before those who wait behind it go
+ * on: what a handler uses may be theirs. */
+static void run_completions(struct kin_job *job, kin_error *cause,
+                            struct kin_job *parent, kin_error **broken)
 {
     for (;;) {
         uint32_t word = kin__job_lock(job);
         struct kin__node *node = job->list.next;
         struct kin__waiter waiter = { .runnable = NULL };
 
+        if (job->more && !kin__job_has_callbacks(job)) {
+            kin__job_unlock(job, word);
+            kin__callbacks_settle(job, parent, broken);
+            continue;
+        }
         while (node->kind == KIN__NODE_CURSOR)
             node = node->next;
         if (node == &job->list) {
@@ -323,14 +331,8 @@ struct farewell {
 /* Something of the user's is told at the end, or when the record is freed. */
 static bool tells_user(const struct kin_job *job)
 {
-    const struct kin__node *node = job->list.next;
-
-    if (kin__coroutine_tells_when_freed(job))
-        return true;
-
-    while (node != &job->list && node->kind != KIN__NODE_CALLBACK)
-        node = node->next;
-    return node != &job->list;
+    return job->more || kin__job_has_callbacks(job)
+        || kin__coroutine_tells_when_freed(job);
 }
 
 /* Leaves the family.  The parent stops waiting at once, so that a fiber which
@@ -368,8 +370,9 @@ static struct farewell make_final(struct kin_job *job, kin_error *outcome)
 }
 
 /* Ends one sealed job; returns its parent if that is sealed now, with the
- * child's reference to it. */
-static struct kin_job *finish_one(struct kin_job *job)
+ * child's reference to it.  broken, if not NULL, gets what callbacks failed
+ * with. */
+static struct kin_job *finish_one(struct kin_job *job, kin_error **broken)
 {
     kin_error *outcome = kin__failures_settle(job);
     struct farewell farewell;
@@ -378,7 +381,7 @@ static struct kin_job *finish_one(struct kin_job *job)
         && !tell_parent(job, outcome))
         kin__failure_report(job, outcome);
     farewell = make_final(job, outcome);
-    run_completions(job, outcome);
+    run_completions(job, outcome, farewell.parent, broken);
     if (job->kind == KIN__BLOCKING)
         kin__coroutine_tell_done(job);
     if (farewell.parent || kin__job_has_body(job))
@@ -390,15 +393,15 @@ static struct kin_job *finish_one(struct kin_job *job)
     return farewell.sealed ? farewell.parent : NULL;
 }
 
-static void finish(struct kin_job *job)
+static void finish(struct kin_job *job, kin_error **broken)
 {
-    struct kin_job *child_of = finish_one(job);
+    struct kin_job *child_of = finish_one(job, broken);
 
     while (child_of) {
         bool counted = !kin__job_has_body(child_of);
 
         job = child_of;
-        child_of = finish_one(job);
+        child_of = finish_one(job, NULL);
         if (counted)
             kin_job_release(job);       /* else it is gone */
     }
@@ -416,7 +419,7 @@ static void body_done(struct kin_job *job)
         word = move(word, KIN_JOB_COMPLETING);
     kin__job_unlock(job, word);
     if (ready)
-        finish(job);
+        finish(job, NULL);
 }
 
 void kin__job_body_end(struct kin_job *job, kin_error *error)
@@ -443,8 +446,9 @@ bool kin__job_claim(struct kin_job *job)
     return first;
 }
 
-void kin__job_claimed_end(struct kin_job *job, kin_error *error)
+int kin__job_claimed_end(struct kin_job *job, kin_error *error)
 {
+    kin_error *broken = NULL;
     uint32_t word;
 
     if (error)
@@ -453,6 +457,8 @@ void kin__job_claimed_end(struct kin_job *job, kin_error *error)
     if (state_of(word) == KIN_JOB_ACTIVE)
         word = move(word, KIN_JOB_COMPLETING);
     kin__job_unlock(job, word);
-    release_hold(job);
+    if (drop_pending(job))
+        finish(job, &broken);
     kin_job_release(job);
+    return broken ? kin__fail_with(broken, KIN_EHANDLER) : 1;
 }

@@ -94,7 +94,8 @@ extern const kin_key kin_key_handler;     /* const kin_handler *             */
  * child of a supervisor.  On the thread that completes the job, after all its
  * children ended and before its completion callbacks; must not suspend.
  * Returns 0, or a negative code if it failed itself: then the default report
- * tells both. */
+ * tells of a KIN_EHANDLER, whose cause is that and which suppresses error.  Is
+ * also told, after them, of completion callbacks that failed. */
 typedef int kin_handler_fn(kin_job *job, kin_error *error, void *arg);
 
 typedef struct kin_handler {

@@ -67,7 +67,9 @@ int kin_deferred_new(kin_job *parent, void (*on_undelivered)(void *value),
                      kin_deferred **deferred) KIN__MUST_CHECK;
 
 /* 1 for the call that completes it, 0 if it was before: then the value is
- * still the caller's.  Errors: KIN_ENOTSUP for one with a body. */
+ * still the caller's.
+ * Errors: KIN_ENOTSUP for one with a body; KIN_EHANDLER: it is completed, with
+ *         the value, and a callback failed; see kin_job_complete. */
 int kin_deferred_complete(kin_deferred *deferred, void *value);
 int kin_deferred_fail(kin_deferred *deferred, kin_error *error);
 

@@ -59,7 +59,8 @@ int kin_job_new(kin_job *parent, kin_job **job) KIN__MUST_CHECK;
 int kin_supervisor_new(kin_job *parent, kin_job **job) KIN__MUST_CHECK;
 
 /* 1 for the call that completes it, 0 if it was completed or cancelled before.
- * Errors: KIN_ENOTSUP for a job with a body. */
+ * Errors: KIN_ENOTSUP for a job with a body; KIN_EHANDLER: it is completed, and
+ *         of its callbacks, which ran inside this call, one failed. */
 int kin_job_complete(kin_job *job);
 
 /* Completes it as failed with error, whose reference is not taken.  Returns
@@ -141,8 +142,11 @@ int kin_cancel_and_join(kin_job *job);
 
 /* cause is NULL for success.  Runs on the thread that completes (or cancels)
  * the job, or inside the registering call; must not suspend, should be quick.
- * Returns 0, or a negative code if it failed, which is reported and changes
- * nothing for the others. */
+ * Returns 0, or a negative code if it failed.  That changes nothing for the
+ * job and the other callbacks: when all have run, the first such failure, with
+ * the later ones suppressed, is the cause of one KIN_EHANDLER error, which goes
+ * to the job's failure handler, else to the default report; or, of a job by
+ * hand, is what the call returns that completed it. */
 typedef int kin_completion_fn(kin_job *job, kin_error *cause, void *arg);
 
 typedef struct kin_registration kin_registration;
