@@ -108,7 +108,8 @@ static void count_released(void *value)
 
 TEST(a_value_is_retained_once_and_released_once)
 {
-    const kin_element_ops ops = { count_retained, count_released, NULL };
+    const kin_element_ops ops = { .retain = count_retained,
+                                  .release = count_released };
     int count = 0;
     kin_context *one = kin_context_of(&key_a, &count, &ops);
     kin_context *sum = kin_context_join(one, b());
@@ -219,7 +220,8 @@ static void *add_and_release(void *arg)
 
 TEST(references_are_counted_across_threads)
 {
-    const kin_element_ops ops = { count_retained, count_released, NULL };
+    const kin_element_ops ops = { .retain = count_retained,
+                                  .release = count_released };
     int count = 0;
     pthread_t threads[4];
 
