@@ -22,6 +22,10 @@ const void *kin__error_owner(const kin_error *error);   /* NULL for NULL     */
  * meanwhile.  Locks; not to be called with a spinlock held. */
 void kin__error_suppress(kin_error *winner, kin_error *other);
 
+/* The same for many, in time that grows with their number. */
+void kin__error_suppress_all(kin_error *winner, kin_error *const *others,
+                             size_t count);
+
 /* Makes error (NULL: none) current.  Owns: takes the caller's reference. */
 void kin__error_set_current(kin_error *error);
 

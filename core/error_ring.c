@@ -186,3 +186,66 @@ void kin__error_suppress(kin_error *winner, kin_error *other)
         kin__free(link);
     }
 }
+
+/* --- Many at once --------------------------------------------------------- */
+
+/* Immortal ones are constant: they cannot be listed. */
+static void set_listed(kin_error *error, bool listed)
+{
+    if (error && kin__error_refs(error))
+        error->is_listed = listed;
+}
+
+/* Lists winner and what it suppresses, or takes that back; returns the last
+ * link. */
+static struct kin__error_link *list_suppressed(kin_error *winner, bool listed)
+{
+    struct kin__error_link *link = &winner->links, *next;
+
+    set_listed(winner, listed);
+    while ((next = kin__error_link_next(link))) {
+        set_listed(next->error, listed);
+        link = next;
+    }
+    return link;
+}
+
+/* Appends other behind last, unless it is there; returns the last link. */
+static struct kin__error_link *append_new(struct kin__error_link *last,
+                                          kin_error *other)
+{
+    struct kin__error_link *link;
+
+    if (other->is_listed || kin_error_is_cancellation(other))
+        return last;
+    link = kin__malloc(sizeof *link);
+    if (!link)
+        return last;
+    *link = (struct kin__error_link){ .error = kin_error_retain(other) };
+    other->is_listed = true;
+    /* release: publishes the link; pairs with acquire in
+     * kin__error_link_next() */
+    atomic_store_explicit(&last->next, link, memory_order_release);
+    return link;
+}
+
+void kin__error_suppress_all(kin_error *winner, kin_error *const *others,
+                             size_t count)
+{
+    struct kin__error_link *old, *last;
+
+    if (!winner || kin__error_refs(winner) == 0)
+        return;
+    pthread_mutex_lock(&ring_lock);
+    old = last = list_suppressed(winner, true);
+    for (size_t i = 0; i < count; i++)
+        if (kin__error_refs(others[i]))
+            last = append_new(last, others[i]);
+    list_suppressed(winner, false);
+    while ((old = kin__error_link_next(old)))
+        mark_ring(winner, old->error);
+    pthread_mutex_unlock(&ring_lock);
+    for (size_t i = 0; i < count; i++)
+        if (!kin__error_refs(others[i]))
+            kin__error_suppress(winner, others[i]);
+}

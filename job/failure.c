@@ -56,15 +56,37 @@ static struct kin__failure *take(struct kin_job *job, bool of_callbacks)
     return taken;
 }
 
+/* Has winner suppress all in the list; false without memory. */
+static bool suppress_all(kin_error *winner, struct kin__failure *list,
+                         const kin_error *but)
+{
+    struct kin__failure *each;
+    kin_error **errors;
+    size_t count = 0;
+
+    for (each = list; each; each = each->next)
+        count++;
+    errors = kin__malloc((count + 1) * sizeof *errors);
+    if (!errors)
+        return false;
+    for (count = 0, each = list; each; each = each->next)
+        if (each->error != but)
+            errors[count++] = each->error;
+    kin__error_suppress_all(winner, errors, count);
+    kin__free(errors);
+    return true;
+}
+
 /* Has winner suppress what is in the list, which is freed. */
 static void suppress(kin_error *winner, struct kin__failure *list,
                      const kin_error *but)
 {
     struct kin__failure *next;
+    bool done = list && suppress_all(winner, list, but);
 
     for (; list; list = next) {
         next = list->next;
-        if (list->error != but)
+        if (!done && list->error != but)
             kin__error_suppress(winner, list->error);
         kin_error_release(list->error);
         kin__free(list);
