@@ -206,7 +206,8 @@ static int claim(struct kin__runnable *r, uint64_t generation,
         if (!is_open(word))
             return state_of(word) == KIN__WAIT_RESUMED || (word & LATE)
                        ? KIN_EALREADY : KIN_ESTALE;
-        if (word & BUSY) {              /* on_cancel is being registered */
+        if (word & BUSY) {              /* on_cancel is being registered, or
+                                           somebody looks on */
             relax(&rounds);
             /* acquire: pairs with release in kin__wait_on_cancel() */
             word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
@@ -386,6 +387,27 @@ int kin__wait_on_cancel(struct kin__runnable *r, uint64_t generation,
     }
     unlock(r);
     return err;
+}
+
+const struct kin__wait *kin__wait_hold(struct kin__runnable *r,
+                                       enum kin__wait_state *state)
+{
+    /* relaxed: lock() looks again */
+    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
+
+    *state = state_of(word);
+    if (*state != KIN__WAIT_PARKED)
+        return NULL;
+    /* Of that generation it is parked still, or decided. */
+    if (lock(r, word >> GENERATION_SHIFT, false))
+        return r->wait;
+    *state = kin__wait_state(r, word >> GENERATION_SHIFT);
+    return NULL;
+}
+
+void kin__wait_let_go(struct kin__runnable *r)
+{
+    unlock(r);
 }
 
 enum kin__wait_state kin__wait_state(struct kin__runnable *r,

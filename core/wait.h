@@ -46,6 +46,11 @@ struct kin__wait {
     const void *owner;      /* constant: whose cancellation ends it, or NULL */
     bool shared;            /* the pair was handed to the user; the fiber's  */
 
+    /* For those who look on: set by who begins it, before it parks. */
+    const char *what;       /* "delay"; NULL: nobody has said                */
+    const void *target;     /* of the layer above: what it waits for         */
+    int64_t until;          /* when it ends by itself, or 0                  */
+
     /* Written under BUSY, read by the fiber after settling.  outcome is IDLE
      * if nobody has decided. */
     enum kin__wait_state outcome;
@@ -100,6 +105,15 @@ bool kin__wait_cancel_owned(struct kin__runnable *runnable, const void *owner,
  * has no owner. */
 int kin__wait_on_cancel(struct kin__runnable *runnable, uint64_t generation,
                         void (*fn)(kin_error *cause, void *arg), void *arg);
+
+/* Holds the wait of a parked fiber: until kin__wait_let_go the fiber is not
+ * resumed, and whoever would wake it spins, so that should be soon.  Its stack,
+ * and what it relies on while it waits, can be looked at.  NULL: it is not
+ * parked now; *state says what else.  Any thread; the runnable must not be
+ * freed meanwhile. */
+const struct kin__wait *kin__wait_hold(struct kin__runnable *runnable,
+                                       enum kin__wait_state *state);
+void kin__wait_let_go(struct kin__runnable *runnable);
 
 /* The state now; IDLE if that generation is over. */
 enum kin__wait_state kin__wait_state(struct kin__runnable *runnable,

@@ -26,8 +26,10 @@ void kin__job_attach(struct kin_job *parent, struct kin_job *child)
     kin_error *cause;
     uint32_t word;
 
-    if (!parent || parent->kind == KIN__NON_CANCELLABLE)
+    if (!parent || parent->kind == KIN__NON_CANCELLABLE) {
+        kin__root_link(child);
         return;
+    }
     word = kin__job_lock(parent);
     if (!is_over(word)) {
         if (!kin__job_has_body(parent))
@@ -40,6 +42,8 @@ void kin__job_attach(struct kin_job *parent, struct kin_job *child)
         parent->pending++;
     }
     kin__job_unlock(parent, word);
+    if (is_over(word))
+        kin__root_link(child);
     if (state_of(word) == KIN_JOB_NEW)
         kin__job_start(parent);
     if (!is_over(word) && state_of(word) != KIN_JOB_CANCELLING)

@@ -78,7 +78,8 @@ static void end_job(struct kin__block_scope *block, int code)
 
     kin__job_body_end(&block->job, error);
     if (!kin_job_is_completed(&block->job)) {
-        while (kin__job_wait(&block->job, NULL, &cause) == KIN_ENOMEM)
+        while (kin__job_wait(&block->job, NULL, "children of", &cause)
+               == KIN_ENOMEM)
             kin_trim();                 /* no stack to go to: cannot leave */
     }
 }

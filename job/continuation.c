@@ -57,6 +57,7 @@ static int suspend(struct kin__coroutine *co, kin_suspend_fn *start, void *arg,
 
     kin__wait_begin(&wait, owner);
     wait.shared = true;
+    wait.what = owner ? "suspend_cancellable" : "suspend";
     kin__cancel_if_late(&wait, owner);
     kin__no_suspend_begin();
     err = start((kin_continuation){ wait.runnable, wait.generation }, arg);

@@ -96,6 +96,7 @@ static void body(struct kin__runnable *runnable)
     thread = kin__thread();
     kin__stack_use_begin(&thread->stacks, &thread->fiber->stack, function);
     kin__slice_on(co);
+    kin__coroutine_phase(co, KIN__PHASE_BEGUN);
     code = run_body(co);
     kin__slice_off(co);
     thread = kin__thread();
@@ -184,6 +185,7 @@ struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
     atomic_store_explicit(&co->delivered, false, memory_order_relaxed);
     co->starts_cancelled = options->start == KIN_START_ATOMIC
                         || options->start == KIN_START_UNDISPATCHED;
+    kin__coroutine_phase(co, KIN__PHASE_QUEUED);
     kin__job_init(&co->job, kind, state);
     return co;
 }
@@ -307,7 +309,9 @@ int kin__hop(struct kin__coroutine *co, kin_dispatcher *dispatcher)
         co->dispatcher = dispatcher;
         return 0;
     }
+    kin__coroutine_phase(co, KIN__PHASE_HOPS);
     err = kin__park(hop_publish, &hop);
+    kin__coroutine_phase(co, KIN__PHASE_BEGUN);
     return err ? err : hop.err;
 }
 

@@ -9,6 +9,13 @@
 #include "job/job.h"
 #include "kin/launch.h"
 
+/* What a coroutine does while it does not wait (core/wait.h). */
+enum kin__phase {
+    KIN__PHASE_QUEUED,              /* the body has not begun                */
+    KIN__PHASE_BEGUN,
+    KIN__PHASE_HOPS                 /* on its way to another dispatcher      */
+};
+
 struct kin__coroutine {
     struct kin__runnable runnable;  /* first                                 */
     struct kin_scope scope;         /* of its job                            */
@@ -22,6 +29,7 @@ struct kin__coroutine {
     void (*on_undelivered)(void *value);
     _Atomic bool delivered;         /* somebody has received the value       */
     bool starts_cancelled;          /* runs even if cancelled: ATOMIC, …     */
+    _Atomic uint8_t phase;          /* enum kin__phase: for those who look on */
     struct kin_job job;
 };
 
@@ -33,6 +41,13 @@ static inline struct kin__coroutine *kin__coroutine_of_job(
 {
     return (struct kin__coroutine *)((char *)job
                                      - offsetof(struct kin__coroutine, job));
+}
+
+static inline void kin__coroutine_phase(struct kin__coroutine *co,
+                                        enum kin__phase phase)
+{
+    /* relaxed: it is only told */
+    atomic_store_explicit(&co->phase, (uint8_t)phase, memory_order_relaxed);
 }
 
 /* The one whose fiber is running here; NULL off a fiber. */

@@ -62,6 +62,13 @@ kin_job *kin_job_retain(kin_job *job)
     return job;
 }
 
+/* One that is freed without being final has no parent: it is listed still. */
+static void leave_roots(struct kin_job *job)
+{
+    if (kin__job_state(job) < KIN_JOB_CANCELLED)
+        kin__root_unlink(job);
+}
+
 static void free_job(struct kin_job *job)
 {
     kin_error_release(job->cause);
@@ -78,9 +85,11 @@ static void free_job(struct kin_job *job)
         kin__block_free(job);
         break;
     case KIN__DEFERRED:
+        leave_roots(job);
         kin__deferred_free(job);
         break;
     default:
+        leave_roots(job);
         kin__free(job);
     }
 }

@@ -165,6 +165,10 @@ static inline bool kin__job_has_body(const struct kin_job *job)
  * not attached. */
 void kin__job_attach(struct kin_job *parent, struct kin_job *child);
 
+/* Lets go of a job that was held by a `pending++` of the caller's; finishes it
+ * if it waits for nothing else. */
+void kin__job_let_go(struct kin_job *job);
+
 /* Cancels with cause, which is borrowed; a failure as cause fails the job.
  * False if it came too late. */
 bool kin__job_cancel(struct kin_job *job, kin_error *cause);
@@ -192,6 +196,12 @@ static inline kin_error *kin__job_error(const struct kin_job *job)
 {
     return kin__job_state(job) == KIN_JOB_CANCELLED ? job->cause : NULL;
 }
+
+/* --- Jobs without a parent (roots.c) -------------------------------------- */
+
+/* Lists it, through `child`; from its start until it is final or freed. */
+void kin__root_link(struct kin_job *job);
+void kin__root_unlink(struct kin_job *job);
 
 /* --- Failures (failure.c) ------------------------------------------------- */
 
@@ -237,10 +247,10 @@ struct kin__waiter {
     uint64_t generation;
 };
 
-/* Parks until job is final.  owner as in kin__wait_begin.  0; KIN_ECANCELED
- * with *cause a new reference; KIN_ENOMEM. */
+/* Parks until job is final.  owner as in kin__wait_begin; what: as a dump says
+ * it.  0; KIN_ECANCELED with *cause a new reference; KIN_ENOMEM. */
 int kin__job_wait(struct kin_job *job, struct kin_job *owner,
-                  kin_error **cause);
+                  const char *what, kin_error **cause);
 
 /* A cancellation of owner that came before the wait began did not see it: sees
  * to that.  The other half of kin__wait_begin's picture. */

@@ -112,6 +112,11 @@ static void release_hold(struct kin_job *job)
         finish(job, NULL);
 }
 
+void kin__job_let_go(struct kin_job *job)
+{
+    release_hold(job);
+}
+
 static bool is_cancelling(const struct kin__node *node)
 {
     return node->kind == KIN__NODE_CALLBACK
@@ -366,6 +371,8 @@ static struct farewell make_final(struct kin_job *job, kin_error *outcome)
     kin_error_release(before);
     if (farewell.parent)
         leave_parent(job, &farewell);
+    else
+        kin__root_unlink(job);
     return farewell;
 }
 

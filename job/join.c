@@ -58,7 +58,7 @@ void kin__wait_begin_in(struct kin__wait *wait, struct kin_job *owner)
 }
 
 int kin__job_wait(struct kin_job *job, struct kin_job *owner,
-                  kin_error **cause)
+                  const char *what, kin_error **cause)
 {
     struct kin__wait wait;
     struct kin__waiter waiter;
@@ -66,6 +66,8 @@ int kin__job_wait(struct kin_job *job, struct kin_job *owner,
 
     *cause = NULL;
     kin__wait_begin(&wait, owner);
+    wait.what = what;
+    wait.target = job;
     waiter.node = (struct kin__node){ &waiter.node, &waiter.node,
                                       KIN__NODE_WAITER };
     waiter.runnable = wait.runnable;
@@ -128,7 +130,7 @@ int kin_join(kin_job *job)
         if (err)
             return err;
         kin__job_start(job);
-        err = kin__job_wait(job, co->current->job, &cause);
+        err = kin__job_wait(job, co->current->job, "join", &cause);
         if (err)
             return kin__fail_with(cause, err);
     }
@@ -197,7 +199,7 @@ static int await_final(struct kin__coroutine *co, struct kin_job *job)
     if (err)
         return err;
     kin__job_start(job);
-    err = kin__job_wait(job, co->current->job, &cause);
+    err = kin__job_wait(job, co->current->job, "await", &cause);
     if (err == KIN_ECANCELED)
         return awaiting_cancelled(job, cause);
     if (err)
@@ -258,6 +260,7 @@ static int wait_for_all(struct kin__coroutine *co, struct kin_job *const *jobs,
     int err = 0;
 
     kin__wait_begin_in(&wait, co->current->job);
+    wait.what = "await_all";
     all.runnable = wait.runnable;
     all.generation = wait.generation;
     for (made = 0; made < count && !err; made++) {

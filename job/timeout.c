@@ -67,6 +67,8 @@ static int delay_until(struct kin__coroutine *co, int64_t deadline)
     int err = 0;
 
     kin__wait_begin_in(&wait, co->current->job);
+    wait.what = deadline == KIN_NEVER ? "await_cancellation" : "delay";
+    wait.until = deadline;
     delay.runnable = wait.runnable;
     delay.generation = wait.generation;
     if (deadline != KIN_NEVER

@@ -213,7 +213,6 @@ TEST(child_launched_in_a_wearing_block_wears_it_too)
  * a nested loop, inside a slice of a fiber that wears it. */
 BODY(resume_in_place_while_wearing)
 {
-    KIN_AUTO(kin_deferred) gate = new_deferred(NULL);
     KIN_AUTO(kin_scope) bare = NULL;
 
     MUST(kin_scope_new(NULL, &bare));

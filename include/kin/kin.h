@@ -7,6 +7,7 @@
 #include <kin/continuation.h>
 #include <kin/deferred.h>
 #include <kin/dispatcher.h>
+#include <kin/dump.h>
 #include <kin/error.h>
 #include <kin/fiber.h>
 #include <kin/job.h>

@@ -1,0 +1,30 @@
+/* core/trace.h -- where a parked fiber stopped: its return addresses.
+ *
+ * Nothing here is compiled with frame pointers, so a stack is read by the
+ * unwinder, and that reads the stack it runs on.  So the unwinder is run *on*
+ * the parked fiber's stack, below what it has saved, by kin__switch_then, whose
+ * callee may leave it for ever at any point: nothing that is saved is touched.
+ *
+ * It writes up to KIN__TRACE_ROOM bytes below the fiber's own frames, so the
+ * statistics of stacks (kin/stack.h) see a deeper use than there was. */
+#ifndef KIN_CORE_TRACE_H
+#define KIN_CORE_TRACE_H
+
+#include "core/fiber.h"
+
+#include <stddef.h>
+
+/* A fiber with less than that left on its stack is not traced. */
+#define KIN__TRACE_ROOM ((size_t)12 << 10)
+
+/* To be called once before kin__trace, where the thread may take locks and
+ * memory: the unwinder makes itself ready. */
+void kin__trace_prepare(void);
+
+/* Stores up to `room` return addresses of a fiber that is parked and stays so
+ * (kin__wait_hold), innermost first; returns how many.  0 where it cannot be
+ * done: with sanitizers, which would have to be told of every step, and with
+ * Boost's switch. */
+size_t kin__trace(const struct kin_fiber *fiber, const void **at, size_t room);
+
+#endif /* KIN_CORE_TRACE_H */
