@@ -18,6 +18,11 @@
  * Returns the value passed by whoever continues this context. */
 void *kin__switch(void **from, void *to, void *value);
 
+/* As kin__switch, for a `to` that was suspended by the same call: leaves by a
+ * return, which is then predicted, and so are those of the functions around
+ * it.  Where the calls differ, each of them is mispredicted instead. */
+void *kin__switch_alike(void **from, void *to, void *value);
+
 /* As kin__switch, but first calls then(arg) on the stack of `to`, when this
  * stack is no longer in use.  `to` receives arg as its value.  This is where a
  * suspended context is published: from inside `then` on, another thread may

@@ -77,11 +77,14 @@
     b       8b
 .endm
 
-.macro RESTORE_AND_CONTINUE
-    .cfi_remember_state
+.macro RESTORE
     EACH_PAIR LOAD_PAIR
     add     sp, sp, #FRAME
     .cfi_adjust_cfa_offset -FRAME
+.endm
+.macro RESTORE_AND_CONTINUE
+    .cfi_remember_state
+    RESTORE
     CONTINUE_AT(x30)
     .cfi_restore_state
 .endm
@@ -98,6 +101,20 @@ FUNC kin__switch
     RESTORE_AND_CONTINUE
     LOAD_OTHER_FPCR
 END kin__switch
+
+FUNC kin__switch_alike
+    LANDING
+    SAVE
+    str     x10, [x0]
+    mov     sp, x1
+    mov     x0, x2
+    LOAD_FP_CONTROL
+    .cfi_remember_state
+    RESTORE
+    ret
+    .cfi_restore_state
+    LOAD_OTHER_FPCR
+END kin__switch_alike
 
 /* void *kin__switch_then(void **from, void *to, void (*then)(void *),
  *                        x0           x1        x2

@@ -74,9 +74,8 @@
     jmp     8b
 .endm
 
-/* Takes the rest of the frame off and goes on where its call returns to. */
-.macro RESTORE_AND_CONTINUE
-    .cfi_remember_state
+/* Takes the frame off, but for the return address. */
+.macro RESTORE
     addq    $8, %rsp
     .cfi_adjust_cfa_offset -8
     POP     r12
@@ -85,6 +84,12 @@
     POP     r15
     POP     rbx
     POP     rbp
+.endm
+
+/* Takes all of the frame off and goes on where its call returns to. */
+.macro RESTORE_AND_CONTINUE
+    .cfi_remember_state
+    RESTORE
     popq    %rcx                    /* stays readable, in the red zone */
     .cfi_adjust_cfa_offset -8
     CONTINUE_AT(%rcx)
@@ -103,6 +108,20 @@ FUNC kin__switch
     RESTORE_AND_CONTINUE
     LOAD_OTHER_X87CW
 END kin__switch
+
+FUNC kin__switch_alike
+    LANDING
+    SAVE
+    movq    %rsp, (%rdi)
+    movq    %rsi, %rsp
+    movq    %rdx, %rax
+    LOAD_FP_CONTROL
+    .cfi_remember_state
+    RESTORE
+    ret
+    .cfi_restore_state
+    LOAD_OTHER_X87CW
+END kin__switch_alike
 
 /* void *kin__switch_then(void **from, void *to, void (*then)(void *),
  *                        rdi          rsi       rdx

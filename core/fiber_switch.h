@@ -15,6 +15,9 @@
  * first, when `from` is saved and may be published.  `from` is not touched any
  * more after that.
  *
+ * kin__fiber_switch_alike: as kin__fiber_switch, for a `to` that was left by
+ * the same call; see asm/switch.h.
+ *
  * Inlined, since each call that returns after a switch is one misprediction
  * more; with a sanitizer there is more to do, in fiber_sanitize.c. */
 #if KIN__ASAN || KIN__TSAN
@@ -23,6 +26,7 @@ void *kin__fiber_switch(struct kin__thread *thread, struct kin_fiber *from,
 void kin__fiber_switch_then(struct kin__thread *thread, struct kin_fiber *from,
                             struct kin_fiber *to, void (*then)(void *arg),
                             void *arg);
+#define kin__fiber_switch_alike kin__fiber_switch
 
 /* The first thing on a fresh stack. */
 void kin__fiber_arrive(struct kin_fiber *self);
@@ -42,6 +46,14 @@ static inline void kin__fiber_switch_then(struct kin__thread *thread,
 {
     thread->fiber = to;
     kin__switch_then(&from->sp, to->sp, then, arg);
+}
+
+static inline void *kin__fiber_switch_alike(struct kin__thread *thread,
+                                            struct kin_fiber *from,
+                                            struct kin_fiber *to, void *value)
+{
+    thread->fiber = to;
+    return kin__switch_alike(&from->sp, to->sp, value);
 }
 
 static inline void kin__fiber_arrive(struct kin_fiber *self)

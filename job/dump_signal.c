@@ -25,12 +25,13 @@ static void *dump_when_wanted(void *unused)
     /* relaxed: set before this thread was made */
     int fd = atomic_load_explicit(&wanted, memory_order_relaxed);
     uint64_t count;
+    ssize_t got;
 
     kin__os_thread_enter("kin-dump", 0);
-    for (;;)
-        if (read(fd, &count, sizeof count) == sizeof count)
+    while ((got = read(fd, &count, sizeof count)) > 0 || errno == EINTR)
+        if (got == sizeof count)
             (void)kin_dump(STDERR_FILENO);
-    return unused;
+    return unused;                      /* somebody has closed it */
 }
 
 static void want(int signal)

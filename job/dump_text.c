@@ -244,7 +244,7 @@ static void add_children(struct kin__dump *dump, uint32_t count)
 }
 
 static void add_coroutine(struct kin__dump *dump, struct kin__coroutine *co,
-                          uint32_t word, uint32_t pending,
+                          uint32_t word, uint32_t children,
                           size_t level)
 {
     bool trace = dump->traced < KIN__DUMP_TRACES;
@@ -257,7 +257,7 @@ static void add_coroutine(struct kin__dump *dump, struct kin__coroutine *co,
     if (co->site && co->site[0])
         kin__dump_add(dump, " at %s", co->site);
     kin__dump_add(dump, ", fiber %p", (void *)co);
-    add_children(dump, pending);
+    add_children(dump, children);
     add_doing(dump, &sight, co, word);
     kin__dump_add(dump, "\n");
     dump->traced += sight.count != 0;
@@ -267,9 +267,20 @@ static void add_coroutine(struct kin__dump *dump, struct kin__coroutine *co,
     }
 }
 
+/* `pending` would not do: it also counts who holds the job. */
+static uint32_t count_children(const struct kin_job *job)
+{
+    const struct kin__node *node = job->list.next;
+    uint32_t count = 0;
+
+    for (; node != &job->list; node = node->next)
+        count += node->kind == KIN__NODE_CHILD;
+    return count;
+}
+
 void kin__dump_job(struct kin__dump *dump, struct kin_job *job, size_t level)
 {
-    uint32_t word = kin__job_lock(job), pending = job->pending;
+    uint32_t word = kin__job_lock(job), children = count_children(job);
 
     kin__job_unlock(job, word);
     dump->jobs++;
@@ -278,12 +289,13 @@ void kin__dump_job(struct kin__dump *dump, struct kin_job *job, size_t level)
         kin__dump_add(dump, "(%zu) ", level);
     kin__dump_add(dump, "%s %s", state_text(word), kind_of(job));
     if (job->kind <= KIN__BLOCKING) {
-        add_coroutine(dump, kin__coroutine_of_job(job), word, pending, level);
+        add_coroutine(dump, kin__coroutine_of_job(job), word, children,
+                      level);
         return;
     }
     if (kin__job_has_body(job))
         kin__dump_add(dump, ", in fiber %p",
                       (void *)kin__block_runner(job));
-    add_children(dump, pending);
+    add_children(dump, children);
     kin__dump_add(dump, "\n");
 }

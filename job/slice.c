@@ -35,16 +35,39 @@ void kin__slice_free(struct kin_scope *scope)
     kin__free(scope->worn);
 }
 
+/* The functions of the user's may not suspend, and what they resume in place
+ * waits: nothing else dresses or undresses this fiber meanwhile. */
+struct quiet {
+    bool held;
+};
+
+static struct quiet be_quiet(void)
+{
+    kin__no_suspend_begin();
+    return (struct quiet){ kin__in_place_hold() };
+}
+
+static void quiet_over(struct quiet quiet)
+{
+    kin__in_place_let_go(quiet.held);
+    kin__no_suspend_end();
+}
+
 static void take_off(struct kin_scope *scope)
 {
+    struct quiet quiet = be_quiet();
+
     for (uint32_t i = scope->context->thread_elements; i-- > 0;) {
         struct kin__worn *worn = &scope->worn[i];
         const kin_element_ops *ops = worn->element->one->ops;
 
-        if (worn->on && ops->restore)
-            ops->restore(worn->element->value, worn->old);
+        bool was_on = worn->on;
+
         worn->on = false;
+        if (was_on && ops->restore)
+            ops->restore(worn->element->value, worn->old);
     }
+    quiet_over(quiet);
 }
 
 /* An element that cannot be installed fails the job; its fiber goes on, to find
@@ -63,15 +86,24 @@ static void failed(struct kin_scope *scope, int code)
 
 static void put_on(struct kin_scope *scope)
 {
+    struct quiet quiet = be_quiet();
+    int first = 0;
+
     for (uint32_t i = 0; i < scope->context->thread_elements; i++) {
         struct kin__worn *worn = &scope->worn[i];
         const struct kin__element *element = worn->element;
-        int code = element->one->ops->update(element->value, &worn->old);
+        int code;
 
+        if (worn->on)
+            continue;
+        code = element->one->ops->update(element->value, &worn->old);
         worn->on = code >= 0;
-        if (code < 0)
-            failed(scope, code);
+        if (code < 0 && !first)
+            first = code;
     }
+    quiet_over(quiet);
+    if (first)                          /* all that can be worn is worn */
+        failed(scope, first);
 }
 
 void kin__slice_leave(struct kin__runnable *runnable)

@@ -241,7 +241,8 @@ static const int saved_greg[SAVED] = { REG_RBX, REG_RBP, REG_R12, REG_R13,
 
 static struct {
     bool on;
-    int in_switch, in_then, in_start;   /* instructions seen in each */
+    int in_switch, in_alike;            /* instructions seen in each */
+    int in_then, in_start;
     int on_context;                     /* of these, on the context's stack */
     int wrong;
     struct walk first_wrong;
@@ -255,6 +256,13 @@ FRAME void kin_test_hop(void)
 {
     steps.hop = FN(kin_test_hop);
     kin__switch(&home, away, NULL);
+    NO_TAIL();
+}
+
+FRAME void kin_test_hop_alike(void)
+{
+    steps.hop = FN(kin_test_hop_alike);
+    kin__switch_alike(&home, away, NULL);
     NO_TAIL();
 }
 
@@ -290,8 +298,11 @@ static FRAME void look(const greg_t *regs)
 {
     uintptr_t pc = (uintptr_t)regs[REG_RIP], sp = (uintptr_t)regs[REG_RSP];
     uintptr_t function;
-    if (pc >= (uintptr_t)kin__switch && pc < (uintptr_t)kin__switch_then)
+    if (pc >= (uintptr_t)kin__switch && pc < (uintptr_t)kin__switch_alike)
         steps.in_switch++, function = (uintptr_t)kin__switch;
+    else if (pc >= (uintptr_t)kin__switch_alike &&
+             pc < (uintptr_t)kin__switch_then)
+        steps.in_alike++, function = (uintptr_t)kin__switch_alike;
     else if (pc >= (uintptr_t)kin__switch_then &&
              pc < (uintptr_t)kin__switch_start)
         steps.in_then++, function = (uintptr_t)kin__switch_then;
@@ -304,7 +315,8 @@ static FRAME void look(const greg_t *regs)
     bool on_context = sp > (uintptr_t)stack &&
                       sp <= (uintptr_t)stack + STACK_SIZE;
     steps.on_context += on_context;
-    if (pc == (uintptr_t)kin__switch || pc == (uintptr_t)kin__switch_then) {
+    if (pc == (uintptr_t)kin__switch || pc == (uintptr_t)kin__switch_alike ||
+        pc == (uintptr_t)kin__switch_then) {
         for (int i = 0; i < SAVED; i++)
             steps.caller[on_context].value[i] = (uintptr_t)regs[saved_greg[i]];
         steps.is_known[on_context] = true;
@@ -357,6 +369,7 @@ static void step_through(int flags)
     __asm__ volatile("int3");
     kin_test_hop();                     /* to a new context and back */
     kin_test_hop();                     /* to a suspended one and back */
+    kin_test_hop_alike();
     kin_test_hop_then();
     __asm__ volatile("int3");
 
@@ -379,12 +392,14 @@ static void check_steps(void)
             fprintf(stderr, "  frame %d: %#lx\n", i,
                     (unsigned long)steps.first_wrong.function[i]);
         FAIL("%d of %d: first at kin__switch%+ld", steps.wrong,
-             steps.in_switch + steps.in_then + steps.in_start,
+             steps.in_switch + steps.in_alike + steps.in_then +
+                 steps.in_start,
              (long)(steps.wrong_pc - (uintptr_t)kin__switch));
     }
     /* Out and back, twice, and back from two hops with then; at least the
      * six pushes and six pops each time. */
     CHECK(steps.in_switch > 6 * 12);
+    CHECK(steps.in_alike > 12);
     CHECK(steps.in_then > 2 * 12);
     CHECK(steps.in_start >= 2 * 2);
     CHECK(steps.on_context > steps.in_switch / 2);

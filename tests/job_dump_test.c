@@ -305,7 +305,7 @@ TEST(a_callback_may_ask)
     char *text = NULL;
     on_cancelling(job, dump_inside, &text);
     kin_job_cancel(job, NULL);
-    CHECK(strstr(text, "\ncancelling job, "));
+    CHECK(strstr(text, "\ncancelling job\n"));
     free(text);
 }
 
