@@ -60,6 +60,11 @@ struct kin__runnable *kin__block_runner(struct kin_job *job)
     return block_of(job)->runner;
 }
 
+bool kin__block_tells_when_freed(const struct kin_job *job)
+{
+    return block_of((struct kin_job *)job)->scope.context->foreign;
+}
+
 void kin__block_free(struct kin_job *job)
 {
     struct kin__block_scope *block = block_of(job);

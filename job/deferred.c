@@ -157,6 +157,11 @@ int kin_deferred_fail(kin_deferred *deferred, kin_error *error)
     return kin__job_claimed_end(job_of(deferred), error);
 }
 
+bool kin__deferred_tells_when_freed(const struct kin_job *job)
+{
+    return ((const struct by_hand *)job)->on_undelivered != NULL;
+}
+
 void kin__deferred_free(struct kin_job *job)
 {
     struct by_hand *self = (struct by_hand *)job;

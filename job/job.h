@@ -276,6 +276,11 @@ bool kin__job_has_callbacks(const struct kin_job *job);
 void kin__coroutine_free(struct kin_job *job);
 void kin__block_free(struct kin_job *job);
 
+/* True if freeing job calls something of the user's: hands a value back,
+ * releases an element of the context. */
+bool kin__block_tells_when_freed(const struct kin_job *job);
+bool kin__deferred_tells_when_freed(const struct kin_job *job);
+
 /* The fiber that runs a block. */
 struct kin__runnable *kin__block_runner(struct kin_job *job);
 void kin__deferred_free(struct kin_job *job);

@@ -39,18 +39,27 @@ void kin__slice_free(struct kin_scope *scope)
  * waits: nothing else dresses or undresses this fiber meanwhile. */
 struct quiet {
     bool held;
+    kin_error *error;               /* the current one: not theirs to touch  */
 };
 
 static struct quiet be_quiet(void)
 {
+    struct quiet quiet = { .error = kin_error_current() };
+
+    if (quiet.error) {
+        kin_error_retain(quiet.error);
+        kin_error_clear();
+    }
     kin__no_suspend_begin();
-    return (struct quiet){ kin__in_place_hold() };
+    quiet.held = kin__in_place_hold();
+    return quiet;
 }
 
 static void quiet_over(struct quiet quiet)
 {
     kin__in_place_let_go(quiet.held);
     kin__no_suspend_end();
+    kin__error_set_current(quiet.error);
 }
 
 static void take_off(struct kin_scope *scope)
@@ -72,9 +81,8 @@ static void take_off(struct kin_scope *scope)
 
 /* An element that cannot be installed fails the job; its fiber goes on, to find
  * that out. */
-static void failed(struct kin_scope *scope, int code)
+static void failed(struct kin_scope *scope, kin_error *cause)
 {
-    kin_error *cause = kin__error_take(code);
     kin_error *error = kin_error_new("", KIN_EHANDLER, cause,
                                      "an element of the context could not be "
                                      "installed on the thread");
@@ -87,7 +95,7 @@ static void failed(struct kin_scope *scope, int code)
 static void put_on(struct kin_scope *scope)
 {
     struct quiet quiet = be_quiet();
-    int first = 0;
+    kin_error *first = NULL;
 
     for (uint32_t i = 0; i < scope->context->thread_elements; i++) {
         struct kin__worn *worn = &scope->worn[i];
@@ -99,7 +107,7 @@ static void put_on(struct kin_scope *scope)
         code = element->one->ops->update(element->value, &worn->old);
         worn->on = code >= 0;
         if (code < 0 && !first)
-            first = code;
+            first = kin__error_take(code);
     }
     quiet_over(quiet);
     if (first)                          /* all that can be worn is worn */

@@ -308,4 +308,73 @@ TEST(element_that_cannot_be_installed_fails_the_job_and_the_loop_goes_on)
     CHECK_LOG("H m");
 }
 
+static int update_noisily(void *value, void **old)
+{
+    *old = value;
+    return 0;
+}
+
+static void restore_noisily(void *value, void *old)
+{
+    CHECK_PTR(value, old);
+    kin_fail(-EAGAIN, "noise");
+}
+
+static const kin_element_ops noisy = {
+    .update = update_noisily, .restore = restore_noisily,
+};
+
+BODY(throw_wearing)
+{
+    THROW(E);
+}
+
+TEST(what_an_element_does_leaves_the_error_of_the_body_alone)
+{
+    KIN_AUTO(kin_context) context = kin_context_of(&x_key, "X", &noisy);
+
+    CHECK_EQ(kin_run_blocking(throw_wearing, NULL, .context = context),
+             kin_error_code(E));
+    CHECK_PTR(kin_error_current(), E);
+}
+
+/* An element that launches in place while it is taken off: the launched slice
+ * waits, and the thread is as it was. */
+static kin_scope *launch_into;
+
+static void restore_and_launch(void *value, void *old)
+{
+    worn = old;
+    (void)value;
+    if (launch_into)
+        kin_launch(launch_into, say_worn, NULL,
+                   .dispatcher = kin_unconfined());
+    launch_into = NULL;
+}
+
+static const kin_element_ops launching = {
+    .update = worn_ops_update, .restore = restore_and_launch,
+};
+
+BODY(launch_while_taken_off)
+{
+    KIN_AUTO(kin_context) context = kin_context_of(&worn_key, "v",
+                                                   &launching);
+    int err;
+
+    launch_into = scope;
+    KIN_WITH_CONTEXT(err, .context = context)
+        ev_worn();
+    MUST(err);
+    MUST(kin_yield());
+    ev_worn();
+    return 0;
+}
+
+TEST(element_may_launch_in_place_and_the_thread_is_as_it_was)
+{
+    RUN(launch_while_taken_off);
+    CHECK_LOG("v m m");
+}
+
 TEST_MAIN
