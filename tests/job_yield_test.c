@@ -1,4 +1,4 @@
-/* job_yield_test.c -- giving way: S194 to S197. */
+/* job_yield_test.c -- giving way: S194 to S197, S232; and S155. */
 #include "tests/counting_dispatcher.h"
 #include "tests/words.h"
 
@@ -123,6 +123,46 @@ BODY(three_that_yield_often)
 TEST(yield_a_hundred_thousand_times_each)
 {
     RUN(three_that_yield_often);
+}
+
+/* S232: a view for one slice at a time is no mutex: between two slices of one
+ * fiber another one runs. */
+BODY(two_on_a_view_of_one)
+{
+    static const char *a[] = { "1", "3" }, *b[] = { "2", "4" };
+    KIN_AUTO(kin_dispatcher) view = NULL;
+    int err;
+
+    MUST(kin_limited_parallelism(kin_default(), 1, NULL, &view));
+    KIN_WITH_CONTEXT(err, .dispatcher = view) {
+        kin_launch(kin_current_scope(), say_yield_say, a);
+        kin_launch(kin_current_scope(), say_yield_say, b);
+    }
+    return err;
+}
+
+TEST(fiber_on_a_view_of_one_that_suspends_lets_another_run)
+{
+    RUN(two_on_a_view_of_one);
+    CHECK_LOG("1 2 3 4");
+}
+
+/* S155 */
+BODY(launch_shielded_failure)
+{
+    KIN_AUTO(kin_job) job = LAUNCH(scope, throw_error, E,
+                                   .context = kin_shield(),
+                                   .handler = log_failure);
+    MUST(kin_join(job));
+    CHECK_FLAGS(job, "011");
+    CHECK(kin_scope_is_active(scope));
+    return 0;
+}
+
+TEST(failure_of_what_is_launched_non_cancellable_is_a_root_s)
+{
+    RUN(launch_shielded_failure);
+    CHECK_LOG("H(E)");
 }
 
 TEST_MAIN
