@@ -87,6 +87,10 @@ struct kin__frame {
      * is done.  Called on a host stack, with nothing unpublished. */
     struct kin_task *(*next)(struct kin__frame *self);
 
+    /* May run a task in a frame of its own (core/chance.h); true if it did.
+     * NULL: does not. */
+    bool (*chance)(struct kin__frame *self);
+
     struct kin__runnable *current;  /* saved while the frame runs            */
     struct kin_task *pending;       /* saved likewise                        */
     unsigned no_suspend;            /* saved likewise                        */

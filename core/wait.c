@@ -8,6 +8,7 @@
  *          to end, perhaps from inside it, must not. */
 #include "core/wait.h"
 
+#include "core/chance.h"
 #include "core/check.h"
 #include "core/thread.h"
 
@@ -128,6 +129,7 @@ static void publish(void *arg)
     struct kin__wait *wait = arg;
     struct kin__runnable *r = wait->runnable;
 
+    kin__chance(KIN__CHANCE_LEFT);
     if (!move_undecided(wait, KIN__WAIT_PARKED))
         r->ops->ready(r);
 }
@@ -137,6 +139,7 @@ int kin__wait_park(struct kin__wait *wait)
     struct kin__runnable *r = wait->runnable;
     int err = 0;
 
+    kin__chance(KIN__CHANCE_PARKS);
     /* relaxed: publish() and settle() look again */
     if (state_of(atomic_load_explicit(&r->wait_word, memory_order_relaxed))
         == KIN__WAIT_UNDECIDED) {

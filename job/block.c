@@ -1,6 +1,7 @@
 /* block.c -- scopes on the running fiber; see block.h. */
 #include "job/block.h"
 
+#include "core/chance.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/memory.h"
@@ -160,6 +161,7 @@ int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
     uint32_t parks = co->runnable.parks;
     int err;
 
+    kin__chance(KIN__CHANCE_LEAVES);
     kin__timeout_if_due(co);
     kin__slice_off(co);
     end_job(block, code);

@@ -2,6 +2,7 @@
  * moves between dispatchers, and ends its job. */
 #include "job/coroutine.h"
 
+#include "core/chance.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/memory.h"
@@ -287,6 +288,7 @@ static void hop_publish(void *arg)
     struct kin__coroutine *co = hop->co;
     int err;
 
+    kin__chance(KIN__CHANCE_HOPS);
     co->dispatcher = hop->to;
     if (runs_in_place(hop->to)) {
         kin__run_in_place(&co->runnable.task);
@@ -321,6 +323,7 @@ static void requeue_publish(void *arg)
     kin_dispatcher *dispatcher = co->dispatcher;
     int err;
 
+    kin__chance(KIN__CHANCE_REQUEUES);
     co->runnable.task.tag |= KIN__TASK_FAIR;
     err = kin__dispatch(dispatcher, &co->runnable.task);
     if (err)

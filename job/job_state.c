@@ -11,6 +11,7 @@
  *
  * The end: finish_one() seals, tells, and frees one job, and names the parent
  * if that can be finished now; finish() goes on with it. */
+#include "core/chance.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/thread.h"
@@ -199,8 +200,10 @@ static void walk(struct kin_job *root)
     struct kin_job *job = root;
 
     for (;;) {
-        struct kin__node *node = walk_step(job, &job->cursor, true);
+        struct kin__node *node;
 
+        kin__chance(KIN__CHANCE_WALKS);
+        node = walk_step(job, &job->cursor, true);
         if (node && node->kind == KIN__NODE_CHILD) {
             if (enter_child(job, kin__job_of_child(node)))
                 job = kin__job_of_child(node);
@@ -387,12 +390,15 @@ static struct kin_job *finish_one(struct kin_job *job, kin_error **broken)
     if (outcome && !kin_error_is_cancellation(outcome)
         && !tell_parent(job, outcome))
         kin__failure_report(job, outcome);
+    kin__chance(KIN__CHANCE_SEALED);
     farewell = make_final(job, outcome);
+    kin__chance(KIN__CHANCE_FINAL);
     run_completions(job, outcome, farewell.parent, broken);
     if (job->kind == KIN__BLOCKING)
         kin__coroutine_tell_done(job);
     if (farewell.parent || kin__job_has_body(job))
         kin_job_release(job);           /* the list's, or the machine's */
+    kin__chance(KIN__CHANCE_FREED);
     if (farewell.parent && farewell.drop)
         farewell.sealed = drop_pending(farewell.parent);
     if (farewell.counted && !farewell.sealed)
@@ -431,6 +437,7 @@ static void body_done(struct kin_job *job)
 
 void kin__job_body_end(struct kin_job *job, kin_error *error)
 {
+    kin__chance(KIN__CHANCE_ENDS);
     if (error) {
         kin__job_cancel(job, error);
         kin_error_release(error);

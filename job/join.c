@@ -1,4 +1,5 @@
 /* join.c -- waiting for jobs: join and await. */
+#include "core/chance.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/memory.h"
@@ -41,6 +42,7 @@ void kin__cancel_if_late(struct kin__wait *wait, struct kin_job *owner)
 {
     kin_error *cause;
 
+    kin__chance(KIN__CHANCE_BEGUN);
     /* seq_cst: pairs with seq_cst in cancel_wait() of job_state.c; see the
      * picture in kin__wait_begin() */
     if (!owner || is_active(atomic_load_explicit(&owner->word,
@@ -72,6 +74,7 @@ int kin__job_wait(struct kin_job *job, struct kin_job *owner,
                                       KIN__NODE_WAITER };
     waiter.runnable = wait.runnable;
     waiter.generation = wait.generation;
+    kin__chance(KIN__CHANCE_LINKS);
     if (!link_waiter(job, &waiter)) {
         kin__wait_end(&wait);
         kin_error_release(wait.error);

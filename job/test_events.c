@@ -9,6 +9,7 @@
  * keeping timers sorted here (core/timer.h does). */
 #include "job/test_scheduler.h"
 
+#include "core/chance.h"
 #include "core/check.h"
 #include "core/memory.h"
 #include "core/spin.h"
@@ -47,10 +48,30 @@ static uint64_t random_number(uint64_t *state)
 
 void kin__test_set_seed(kin_test_scheduler *scheduler, uint64_t seed)
 {
+    static const unsigned odds[] = { 0, 2, 4, 8 };
+    bool before;
+
     kin__test_lock(scheduler);
+    before = scheduler->seeded;
     scheduler->seeded = seed != 0;
     scheduler->random = seed;
+    scheduler->odds = seed ? odds[random_number(&scheduler->random) % 4] : 0;
     kin__test_unlock(scheduler);
+    /* relaxed: see kin__chance() */
+    atomic_fetch_add_explicit(&kin__chances,
+                              (unsigned)scheduler->seeded - (unsigned)before,
+                              memory_order_relaxed);
+}
+
+bool kin__test_draws(kin_test_scheduler *scheduler)
+{
+    bool drawn;
+
+    kin__test_lock(scheduler);
+    drawn = scheduler->odds
+        && random_number(&scheduler->random) % scheduler->odds == 0;
+    kin__test_unlock(scheduler);
+    return drawn;
 }
 
 /* --- Queueing, with the lock held ----------------------------------------- */
@@ -305,24 +326,34 @@ static struct kin_task *take_next(kin_test_scheduler *scheduler)
     return task;
 }
 
+struct kin_task *kin__test_next_one(kin_test_scheduler *scheduler,
+                                    const struct kin__test_limit *limit,
+                                    bool *ran)
+{
+    struct kin_task *task = kin__in_place_take();   /* a timer has resumed it,
+                                                       or another one */
+    *ran = true;
+    if (task)
+        return task;
+    kin__test_lock(scheduler);
+    if (come_to_next(scheduler, limit))
+        return take_next(scheduler);
+    kin__test_unlock(scheduler);
+    *ran = false;
+    return NULL;
+}
+
 struct kin_task *kin__test_next(kin_test_scheduler *scheduler,
                                 const struct kin__test_limit *limit)
 {
     struct kin_task *task;
+    bool ran;
 
     do {
         if (scheduler->run)             /* set and cleared by the driver */
             kin__test_check_time(scheduler->run);
-        task = kin__in_place_take();    /* resumed by a timer, or by that */
-        if (task)
-            break;
-        kin__test_lock(scheduler);
-        if (!come_to_next(scheduler, limit)) {
-            kin__test_unlock(scheduler);
-            break;
-        }
-        task = take_next(scheduler);
-    } while (!task);
+        task = kin__test_next_one(scheduler, limit, &ran);
+    } while (ran && !task);
     return task;
 }
 

@@ -151,9 +151,16 @@ static bool is_over(struct loop *loop)
         && kin_job_is_completed(run->background_job);
 }
 
+static const struct kin__test_limit everything = { KIN_NEVER, false };
+
+static bool loop_chance(struct kin__frame *frame)
+{
+    return kin__test_chance(((struct loop *)frame)->run->scheduler,
+                            &everything);
+}
+
 static struct kin_task *loop_next(struct kin__frame *frame)
 {
-    static const struct kin__test_limit everything = { KIN_NEVER, false };
     struct loop *loop = (struct loop *)frame;
     kin_test_scheduler *scheduler = loop->run->scheduler;
     struct kin_task *task;
@@ -324,7 +331,9 @@ static int run_body(struct kin__test_run *run, kin_body *body,
     KIN_AUTO(kin_deferred) deferred = NULL;
     kin_registration *ends[2] = { NULL, NULL };
     struct loop loop = {
-        .frame = { .poll = loop_poll, .next = loop_next }, .run = run,
+        .frame = { .poll = loop_poll, .next = loop_next,
+                   .chance = loop_chance },
+        .run = run,
     };
     bool held = kin__in_place_hold();   /* not before the loop runs */
     int err, ran;
@@ -393,6 +402,7 @@ int kin_run_test_with(kin_body *body, const kin_test_options *options)
     if (!err) {
         kin__test_set_seed(scheduler, run.seed);
         err = run_in(&run, dispatcher, body, options);
+        kin__test_set_seed(scheduler, 0);
     }
     kin__test_leave(scheduler);
     return err;

@@ -25,6 +25,13 @@ static struct kin_task *drive_next(struct kin__frame *frame)
     return kin__test_next(drive->scheduler, drive->limit);
 }
 
+static bool drive_chance(struct kin__frame *frame)
+{
+    struct drive *drive = (struct drive *)frame;
+
+    return kin__test_chance(drive->scheduler, drive->limit);
+}
+
 int kin__test_enter(kin_test_scheduler *scheduler, const char *function)
 {
     struct kin__thread *thread = kin__thread();
@@ -57,7 +64,8 @@ static int run_events(kin_test_scheduler *scheduler,
                       const struct kin__test_limit *limit)
 {
     struct drive drive = {
-        .frame = { .poll = drive_poll, .next = drive_next },
+        .frame = { .poll = drive_poll, .next = drive_next,
+                   .chance = drive_chance },
         .scheduler = scheduler, .limit = limit,
     };
 

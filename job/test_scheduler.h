@@ -77,6 +77,8 @@ struct kin_test_scheduler {
 
     bool seeded;
     uint64_t random;                /* state of the generator                */
+    unsigned odds;                  /* one chance in so many; 0: none        */
+    unsigned chances;               /* that are taken now, nested            */
 
     struct kin__thread *driver;     /* runs events; NULL: nobody             */
     unsigned depth;                 /* how many calls that is, nested        */
@@ -123,6 +125,14 @@ struct kin__test_limit {
 struct kin_task *kin__test_next(kin_test_scheduler *scheduler,
                                 const struct kin__test_limit *limit);
 
+/* The same, of one event only: NULL also if that resumed no one here. */
+struct kin_task *kin__test_next_one(kin_test_scheduler *scheduler,
+                                    const struct kin__test_limit *limit,
+                                    bool *ran);
+
+/* Draws whether something comes first at a marked place: see test_chance.c. */
+bool kin__test_draws(kin_test_scheduler *scheduler);
+
 /* True if there is foreground work. */
 bool kin__test_is_busy(kin_test_scheduler *scheduler);
 
@@ -134,6 +144,13 @@ void kin__test_set_seed(kin_test_scheduler *scheduler, uint64_t seed);
 /* Makes the calling thread the driver; or KIN_EBUSY, KIN_EPERM: misuse. */
 int kin__test_enter(kin_test_scheduler *scheduler, const char *function);
 void kin__test_leave(kin_test_scheduler *scheduler);
+
+/* --- At marked places (test_chance.c) ------------------------------------- */
+
+/* kin__frame.chance of a frame that runs events of scheduler: perhaps runs one
+ * that is due, and within the limit. */
+bool kin__test_chance(kin_test_scheduler *scheduler,
+                      const struct kin__test_limit *limit);
 
 /* --- Dispatchers (test_dispatcher.c) -------------------------------------- */
 

@@ -94,17 +94,20 @@ static int children_of(kin_scope *scope, void *arg)
     return kin_delay(KIN_MS(1));
 }
 
-static void release_children(struct node *node)
+/* The scope function has returned. */
+static void check_children(struct node *node)
 {
-    for (int i = 0; i < WIDTH; i++) {
-        struct node *child = &node->children[i];
+    for (int i = 0; i < WIDTH; i++)
+        if (node->children[i].job)
+            CHECK(kin_job_is_completed(node->children[i].job));
+}
 
-        /* The scope function has returned: they are over. */
-        if (child->job)
-            CHECK(kin_job_is_completed(child->job));
-        kin_job_release(child->job);
-        free(child->children);
-    }
+static void release_tree(struct node *node)
+{
+    for (int i = 0; node->children && i < WIDTH; i++)
+        release_tree(&node->children[i]);
+    free(node->children);
+    kin_job_release(node->job);
 }
 
 static int family_of(struct node *node)
@@ -118,7 +121,7 @@ static int family_of(struct node *node)
     err = node->depth % 2 ? kin_supervisor_scope(children_of, node)
                           : kin_with_timeout(KIN_MS(3), children_of, node);
     CHECK_EQ(node->running_below, 0);
-    release_children(node);
+    check_children(node);
     return err == -EIO || err == KIN_ETIMEDOUT ? 0 : err;
 }
 
@@ -152,7 +155,7 @@ static int grow(kin_scope *scope, void *arg)
     KIN_WITH_CONTEXT(root.index, .context = quiet)
         (void)run_node(kin_current_scope(), &root);
     CHECK(root.ended);
-    free(root.children);
+    release_tree(&root);
     return 0;
 }
 

@@ -129,10 +129,15 @@ typedef struct kin_test_options {
  * there, and the outcome is a failure with KIN_ETIMEDOUT.  That is looked at
  * between events; what ignores its cancellation is waited for.
  *
- * With a seed, which of the events of equal time comes next is drawn: the order
- * varies from seed to seed, and is the same for the same one, as long as no
- * other thread takes part.  The environment's KIN_SEED replaces a seed that is
- * not 0.  A failure tells it: "kin: seed 1234" on stderr.
+ * With a seed, which of the events of equal time comes next is drawn; and so
+ * is, at marked places inside kin, whether one of them comes first: while a
+ * call suspends but has not parked, between the end of a body and that of its
+ * job, at the exit of a block.  So what on threads would be a race (a resume
+ * against a cancel, a timer, a completion) comes out both ways.  A call that
+ * does not suspend is not interrupted.  The order varies from seed to seed, and
+ * is the same for the same one, as long as no other thread takes part.  The
+ * environment's KIN_SEED replaces a seed that is not 0.  A failure tells it:
+ * "kin: seed 1234" on stderr.
  *
  * Nothing launched with its context or dispatcher may outlive it.
  *
