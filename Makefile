@@ -20,7 +20,7 @@
 # Do not edit them to make a check pass.
 LAYERS := asm core dispatch job
 USES   := core>asm dispatch>core job>core job>dispatch
-PUBLIC := core:error,fiber,stack,task,time
+PUBLIC := core:analyze,error,fiber,stack,task,time
 PUBLIC += dispatch:dispatcher,main
 PUBLIC += job:checkpoint,context,continuation,deferred,dump,job,kin,launch,scope,test,timeout
 
@@ -367,7 +367,7 @@ test: | need-TEST test-programs ## builds and runs the tests of one configuratio
 	   $(RUN_BIN) $(RUN_SHELL)
 
 CHECKS ?= check-layers check-symbols check-headers check-orders check-tidy \
-          check-tls check-words
+          check-tls check-words analyze
 
 check: ## everything: the checks of the source, and the tests in all of MATRIX=
 	@tools/need.sh $(NEED_CHECK)
@@ -377,7 +377,7 @@ check: ## everything: the checks of the source, and the tests in all of MATRIX=
 
 # --------------------------------------------------- checks of the source
 
-.PHONY: $(CHECKS) symbols analyze
+.PHONY: $(CHECKS) symbols
 
 check-layers: ## includes point downwards, and public headers have a layer
 	@awk -v layers="$(LAYERS)" -v uses="$(USES)" -v public="$(PUBLIC)" \
@@ -411,8 +411,8 @@ check-words: ## no leftover marks, no names that POSIX owns
 	@! grep -d skip -nE '\bXX[X]\b|FIX[M]E' $(ALL_TEXT) /dev/null 2>/dev/null
 	@! grep -d skip -nE '\bkin_[a-z0-9_]*_t\b' $(SRC) $(HDR) $(API) /dev/null
 
-analyze: ## clang's thread-safety analysis: who may suspend, who holds what
-	@tools/need.sh clang=clang
-	@for f in $(filter %.c,$(SRC)); do \
-	   clang -std=gnu17 $(BASE_CPPFLAGS) -DKIN_ANALYZE -fsyntax-only \
-	     -Wthread-safety -Werror $$f || exit 1; done
+analyze: ## clang proves who may suspend, who holds which spinlock; FIX=1 marks
+	@tools/need.sh clang=clang $(if $(EXAMPLES),$(NEED_SSL) $(NEED_UV))
+	@tools/suspends.sh $(if $(FIX),--fix) $(BASE_CPPFLAGS) -- \
+	  $(filter %.c,$(SRC)) $(wildcard examples/*.c examples/*/*.c bench/*.c \
+	  tests/*.[ch])

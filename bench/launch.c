@@ -12,6 +12,7 @@ static int nothing(kin_scope *scope, void *arg)
     return 0;
 }
 
+KIN_SUSPENDS
 static int one_at_a_time(kin_scope *scope, void *arg)
 {
     (void)arg;
@@ -32,6 +33,7 @@ static int launch_many(kin_scope *scope, void *arg)
     return 0;
 }
 
+KIN_SUSPENDS
 static int in_scopes(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;

@@ -6,6 +6,7 @@
 
 enum { SWITCHES = 2000000 };
 
+KIN_SUSPENDS
 static void *echo(void *value)
 {
     do

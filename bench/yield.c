@@ -6,6 +6,7 @@
 
 enum { YIELDS = 1000000 };
 
+KIN_SUSPENDS
 static int give_way(kin_scope *scope, void *times)
 {
     (void)scope;

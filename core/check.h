@@ -8,6 +8,7 @@
 #ifndef KIN_CORE_CHECK_H
 #define KIN_CORE_CHECK_H
 
+#include "kin/analyze.h"
 #include "kin/error.h"
 
 #ifndef KIN_DEBUG
@@ -27,6 +28,20 @@
 #endif
 
 #define KIN_UNREACHABLE(why) kin__check_failed("unreachable: " why, KIN__HERE)
+
+/* What clang is told of our spinlocks (make analyze): these take and give back
+ * `lock`, and nothing may suspend between the two.  A function that does so for
+ * its caller says so behind its parameters; one that needs it held requires
+ * it.  (A second lock inside the first is a section of its own for whoever
+ * analyses function by function: it must be taken in a function of its own.) */
+#define KIN_LOCKS(lock) \
+    KIN__ANALYZED(acquire_capability(lock, kin__no_suspension))
+#define KIN_UNLOCKS(lock) \
+    KIN__ANALYZED(release_capability(lock, kin__no_suspension))
+#define KIN_TRY_LOCKS(lock) \
+    KIN__ANALYZED(try_acquire_capability(true, lock, kin__no_suspension))
+#define KIN_REQUIRES(lock) \
+    KIN__ANALYZED(requires_capability(lock, kin__no_suspension))
 
 _Noreturn void kin__check_failed(const char *what, const char *where);
 

@@ -110,12 +110,12 @@ int kin__frame_prepare(void);
  * next one, from which moment it may be run again, on any thread, by
  * dispatching its task.  Returns 0 when it has been.  KIN_ENOMEM: no stack to
  * go to; it has not parked, publish has not been called. */
-int kin__park(void (*publish)(void *arg), void *arg);
+int kin__park(void (*publish)(void *arg), void *arg) KIN_SUSPENDS;
 
 /* Parks the running runnable behind `requeue`: for a queue that only this
  * thread reads.  requeue(task) is called before leaving.  If the next task is
  * the runnable itself, there is no switch. */
-int kin__park_local(void (*requeue)(struct kin_task *task));
+int kin__park_local(void (*requeue)(struct kin_task *task)) KIN_SUSPENDS;
 
 /* Runs task in place, or queues it if an in-place slice is active on this
  * thread; the outermost drains the queue.  For Unconfined and the immediate

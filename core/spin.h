@@ -19,26 +19,31 @@
 #define KIN__CPU_RELAX() __asm__ volatile("" ::: "memory")
 #endif
 
-struct kin__spin {
+struct KIN__ANALYZED(capability("spinlock")) kin__spin {
     _Atomic uint32_t held;
 };
 
+KIN_UNCHECKED
 static inline bool kin__spin_try_lock(struct kin__spin *lock)
+    KIN_TRY_LOCKS(*lock)
 {
     /* acquire: pairs with release in kin__spin_unlock() */
     return atomic_exchange_explicit(&lock->held, 1, memory_order_acquire) == 0;
 }
 
 /* Locks after all, giving the processor away now and then. */
-void kin__spin_wait(struct kin__spin *lock);
+void kin__spin_wait(struct kin__spin *lock) KIN_LOCKS(*lock);
 
 static inline void kin__spin_lock(struct kin__spin *lock)
+    KIN_LOCKS(*lock)
 {
     if (KIN__UNLIKELY(!kin__spin_try_lock(lock)))
         kin__spin_wait(lock);
 }
 
+KIN_UNCHECKED
 static inline void kin__spin_unlock(struct kin__spin *lock)
+    KIN_UNLOCKS(*lock)
 {
     /* release: pairs with acquire in kin__spin_try_lock() */
     atomic_store_explicit(&lock->held, 0, memory_order_release);

@@ -108,6 +108,7 @@ static void sift_down(struct kin__timers *timers, uint32_t i, const entry *e)
 }
 
 static void publish_earliest(struct kin__timers *timers)
+    KIN_REQUIRES(timers->lock)
 {
     int64_t first = timers->count ? timers->heap[ROOT].deadline : KIN_NEVER;
 
@@ -159,7 +160,7 @@ static bool allocate(struct kin__timers *into, uint32_t capacity)
 }
 
 /* Called with the lock held, which it gives up meanwhile. */
-static int grow(struct kin__timers *timers)
+static int grow(struct kin__timers *timers) KIN_REQUIRES(timers->lock)
 {
     uint32_t capacity = timers->capacity ? 2 * timers->capacity : CAPACITY;
     struct kin__timers bigger;
@@ -194,7 +195,7 @@ static int grow(struct kin__timers *timers)
 
 /* The block of many timers, if there are none any more; to be freed without
  * the lock. */
-static void *drop_block(struct kin__timers *timers)
+static void *drop_block(struct kin__timers *timers) KIN_REQUIRES(timers->lock)
 {
     void *block = timers->block;
 
@@ -227,7 +228,7 @@ static void put_index(struct kin__timers *timers, uint32_t index)
 /* --- Insertion and removal, with the lock held ---------------------------- */
 
 static void insert(struct kin__timers *timers, struct kin_timer *timer,
-                   int64_t deadline)
+                   int64_t deadline) KIN_REQUIRES(timers->lock)
 {
     entry e = { deadline, timers->sequence++, take_index(timers) };
 
@@ -239,6 +240,7 @@ static void insert(struct kin__timers *timers, struct kin_timer *timer,
 }
 
 static void remove_timer(struct kin__timers *timers, struct kin_timer *timer)
+    KIN_REQUIRES(timers->lock)
 {
     uint32_t index = (uint32_t)timer->index, i = timers->place[index];
     entry last = timers->heap[end_of(timers) - 1];
@@ -257,6 +259,7 @@ static void remove_timer(struct kin__timers *timers, struct kin_timer *timer)
 
 /* Removes the first, which is `leaving` from now on. */
 static struct kin_timer *remove_first(struct kin__timers *timers)
+    KIN_REQUIRES(timers->lock)
 {
     struct kin_timer *timer = timers->timer[timers->heap[ROOT].index];
 
@@ -297,7 +300,9 @@ int kin__timers_arm(struct kin__timers *timers, struct kin_timer *timer,
     return err;
 }
 
-/* Where timer is armed, with the lock held; NULL: nowhere, ever. */
+/* Where timer is armed, with the lock held; NULL: nowhere, ever.  (Which lock
+ * that is cannot be told to the analysis.) */
+KIN_UNCHECKED
 static struct kin__timers *lock_timers_of(struct kin_timer *timer)
 {
     struct kin__timers *timers, *now;
@@ -316,6 +321,7 @@ static struct kin__timers *lock_timers_of(struct kin_timer *timer)
     return NULL;
 }
 
+KIN_UNCHECKED
 bool kin__timers_disarm(struct kin_timer *timer)
 {
     struct kin__timers *timers;

@@ -70,7 +70,7 @@ void kin__wait_begin(struct kin__wait *wait, const void *owner);
 /* Parks unless the wait is decided already; then settles it: the wait is over
  * and *wait holds the outcome.  KIN_ENOMEM: there was no stack to go to; the
  * wait is over too, with outcome CANCELLED unless it had been decided. */
-int kin__wait_park(struct kin__wait *wait);
+int kin__wait_park(struct kin__wait *wait) KIN_SUSPENDS;
 
 /* Ends a wait that will not be parked for.  The outcome is as after
  * kin__wait_park; IDLE: nobody had decided. */

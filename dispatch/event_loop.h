@@ -84,7 +84,7 @@ int kin__event_loop_run(struct kin__event_loop *loop, bool is_new,
 
 /* Parks the running fiber at the tail of the queue, the short way, if the loop
  * that runs it here is this dispatcher.  KIN_ENOTSUP: it is not. */
-int kin__event_loop_yield(struct kin_dispatcher *dispatcher);
+int kin__event_loop_yield(struct kin_dispatcher *dispatcher) KIN_SUSPENDS;
 
 /* Any thread; *done may be gone when this returns. */
 void kin__done_set(struct kin__done *done);

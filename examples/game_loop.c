@@ -58,6 +58,7 @@ static void place_in_world(struct world *world)
     world->has_level = true;
 }
 
+KIN_SUSPENDS
 static int spawn_level(kin_scope *scope, void *arg)     /* runs on Main */
 {
     struct world *world = arg;

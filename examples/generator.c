@@ -14,6 +14,7 @@ struct tree {
     const struct tree *left, *right;
 };
 
+KIN_SUSPENDS
 static void yield_leaves(const struct tree *tree)
 {
     if (tree->leaf) {
@@ -25,6 +26,7 @@ static void yield_leaves(const struct tree *tree)
 }
 
 /* The body of a generator: its value is the tree; at the end it gives NULL. */
+KIN_SUSPENDS
 static void *leaves_of(void *tree)
 {
     yield_leaves(tree);

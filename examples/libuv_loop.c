@@ -275,6 +275,7 @@ static int start_stat(kin_continuation caller, void *arg)
 
 /* libuv writes into call until it has called back: so this wait is deaf to
  * cancellation. */
+KIN_SUSPENDS
 static int size_of(struct program *program, const char *path, uint64_t *size)
 {
     struct stat_call call = { .program = program, .path = path };
@@ -285,6 +286,7 @@ static int size_of(struct program *program, const char *path, uint64_t *size)
     return err;
 }
 
+KIN_SUSPENDS
 static int tick(kin_scope *scope, void *arg)
 {
     struct program *program = arg;
@@ -297,6 +299,7 @@ static int tick(kin_scope *scope, void *arg)
     return 0;
 }
 
+KIN_SUSPENDS
 static int tour(kin_scope *scope, void *arg)
 {
     struct program *program = arg;

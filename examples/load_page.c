@@ -13,6 +13,7 @@ struct page {
 };
 
 /* Stands for a request: 100 ms, without a thread that waits for it. */
+KIN_SUSPENDS
 static int load_user(kin_scope *scope, void *arg)
 {
     struct page *page = arg;
@@ -23,6 +24,7 @@ static int load_user(kin_scope *scope, void *arg)
     return kin_return(scope, "Ada");
 }
 
+KIN_SUSPENDS
 static int load_feed(kin_scope *scope, void *arg)
 {
     (void)arg;
@@ -30,6 +32,7 @@ static int load_feed(kin_scope *scope, void *arg)
     return kin_return(scope, "3 new posts");
 }
 
+KIN_SUSPENDS
 static int load_page(kin_scope *scope, void *arg)
 {
     struct page *page = arg;

@@ -28,6 +28,7 @@ struct tokenizer {
 /* ------------------------------------------------ inside: reads at leisure */
 
 /* The next byte, which stays; suspends until there is one. */
+KIN_SUSPENDS
 static int peek(struct tokenizer *t)
 {
     while (t->at == t->end && !t->is_over)
@@ -41,12 +42,14 @@ static void keep(struct tokenizer *t, int byte)
         t->text[t->length++] = (char)byte;
 }
 
+KIN_SUSPENDS
 static void take(struct tokenizer *t)
 {
     keep(t, peek(t));
     t->at++;
 }
 
+KIN_SUSPENDS
 static void read_number(struct tokenizer *t)
 {
     while (isdigit(peek(t)))
@@ -58,6 +61,7 @@ static void read_number(struct tokenizer *t)
 }
 
 /* Returns false if the input ends first. */
+KIN_SUSPENDS
 static bool read_string(struct tokenizer *t)
 {
     for (t->at++; peek(t) != '"'; take(t)) {
@@ -70,6 +74,7 @@ static bool read_string(struct tokenizer *t)
     return true;
 }
 
+KIN_SUSPENDS
 static const char *read_token(struct tokenizer *t)
 {
     t->length = 0;
@@ -88,6 +93,7 @@ static const char *read_token(struct tokenizer *t)
     return "sign";
 }
 
+KIN_SUSPENDS
 static void *tokenize(void *tokenizer)
 {
     struct tokenizer *t = tokenizer;

@@ -77,6 +77,7 @@ void kin__block_free(struct kin_job *job)
 
 /* Ends the block's job and waits until it is final.  What it waits for has been
  * told of any cancellation, so the wait itself is deaf to it. */
+KIN_SUSPENDS
 static void end_job(struct kin__block_scope *block, int code)
 {
     kin_error *error = code < 0 ? kin__error_of_result(code) : NULL;
@@ -135,6 +136,7 @@ static int outcome(struct kin__coroutine *co, struct kin__block_scope *block,
 
 /* Back to the dispatcher of before.  If that takes nothing any more, the fiber
  * stays where it is and its job is cancelled. */
+KIN_SUSPENDS
 static void move_back(struct kin__coroutine *co,
                       struct kin__block_scope *block)
 {
@@ -182,6 +184,7 @@ int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
 
 /* --- coroutine_scope, supervisor_scope ------------------------------------ */
 
+KIN_SUSPENDS
 static int scope_function(kin_body *body, void *arg, enum kin__job_kind kind,
                           const char *function)
 {
@@ -250,6 +253,7 @@ static bool is_dead(const struct kin_job *parent)
 }
 
 /* Enters; *block is NULL if an error says why not. */
+KIN_SUSPENDS
 static int enter_context(struct kin__coroutine *co,
                          const kin_context_options *options,
                          struct kin__block_scope **out)

@@ -49,7 +49,7 @@ struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
 
 /* The body has returned code.  Returns the outcome, with its error current. */
 int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
-                    int code);
+                    int code) KIN_SUSPENDS;
 
 static inline struct kin__block_scope *kin__block_of_scope(kin_scope *scope)
 {

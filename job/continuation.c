@@ -49,6 +49,7 @@ static int not_parked(struct kin__wait *wait, int err)
     return err;
 }
 
+KIN_SUSPENDS
 static int suspend(struct kin__coroutine *co, kin_suspend_fn *start, void *arg,
                    struct kin_job *owner)
 {

@@ -104,9 +104,10 @@ kin_error *kin__error_of_result(int code);
 
 /* Moves the running fiber to dispatcher; 0, or its code if it refuses, with
  * the fiber where it was. */
-int kin__hop(struct kin__coroutine *co, kin_dispatcher *dispatcher);
+int kin__hop(struct kin__coroutine *co, kin_dispatcher *dispatcher)
+    KIN_SUSPENDS;
 
 /* Parks the fiber and has its own dispatcher run it again, behind others. */
-int kin__requeue(struct kin__coroutine *co);
+int kin__requeue(struct kin__coroutine *co) KIN_SUSPENDS;
 
 #endif /* KIN_JOB_COROUTINE_H */

@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <stddef.h>
 
+KIN_UNCHECKED
 uint32_t kin__job_lock(struct kin_job *job)
 {
     /* relaxed: the exchange below orders it */

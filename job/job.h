@@ -24,6 +24,7 @@
 #ifndef KIN_JOB_JOB_H
 #define KIN_JOB_JOB_H
 
+#include "core/check.h"
 #include "core/run.h"
 #include "core/wait.h"
 #include "kin/job.h"
@@ -59,7 +60,7 @@ struct kin__node {
     enum kin__node_kind kind;
 };
 
-struct kin_job {
+struct KIN__ANALYZED(capability("job")) kin_job {
     _Atomic uint32_t word;          /* above                                 */
     _Atomic uint32_t refs;
     uint8_t kind;                   /* enum kin__job_kind; constant          */
@@ -106,9 +107,11 @@ static inline kin_job_state kin__job_state(const struct kin_job *job)
 }
 
 /* Locks; returns the word without LOCK. */
-uint32_t kin__job_lock(struct kin_job *job);
+uint32_t kin__job_lock(struct kin_job *job) KIN_LOCKS(*job);
 
+KIN_UNCHECKED
 static inline void kin__job_unlock(struct kin_job *job, uint32_t word)
+    KIN_UNLOCKS(*job)
 {
     /* release: pairs with acquire in kin__job_lock() and kin__job_word() */
     atomic_store_explicit(&job->word, word, memory_order_release);
@@ -206,7 +209,8 @@ void kin__root_unlink(struct kin_job *job);
 /* --- Failures (failure.c) ------------------------------------------------- */
 
 /* Adds to the failures of a locked job; borrowed. */
-void kin__failures_add(struct kin_job *job, kin_error *error);
+void kin__failures_add(struct kin_job *job, kin_error *error)
+    KIN_REQUIRES(*job);
 
 /* The outcome of a locked job that is being sealed: the winner, a new
  * reference, with the others suppressed; NULL if nothing failed. */
@@ -250,7 +254,7 @@ struct kin__waiter {
 /* Parks until job is final.  owner as in kin__wait_begin; what: as a dump says
  * it.  0; KIN_ECANCELED with *cause a new reference; KIN_ENOMEM. */
 int kin__job_wait(struct kin_job *job, struct kin_job *owner,
-                  const char *what, kin_error **cause);
+                  const char *what, kin_error **cause) KIN_SUSPENDS;
 
 /* A cancellation of owner that came before the wait began did not see it: sees
  * to that.  The other half of kin__wait_begin's picture. */

@@ -88,6 +88,7 @@ static enum begun begin_cancelling(struct kin_job *job, kin_error *cause)
 
 /* One off what a locked job waits for; true if it is sealed by that. */
 static bool drop_locked(struct kin_job *job, uint32_t *word)
+    KIN_REQUIRES(*job)
 {
     bool ready;
 

@@ -194,6 +194,7 @@ static int awaiting_cancelled(struct kin_job *job, kin_error *cause)
 }
 
 /* Waits until the job is final. */
+KIN_SUSPENDS
 static int await_final(struct kin__coroutine *co, struct kin_job *job)
 {
     kin_error *cause;
@@ -253,6 +254,7 @@ static int one_ended(kin_job *job, kin_error *cause, void *arg)
 }
 
 /* Registers with all of them, and parks. */
+KIN_SUSPENDS
 static int wait_for_all(struct kin__coroutine *co, struct kin_job *const *jobs,
                         size_t count, kin_registration **registrations,
                         kin_error **error)
@@ -298,6 +300,7 @@ static size_t find_failed(struct kin_job *const *jobs, size_t count)
     return failed;
 }
 
+KIN_SUSPENDS
 static int await_all_checked(struct kin__coroutine *co,
                              kin_deferred *const *deferreds, size_t count)
 {

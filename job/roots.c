@@ -47,6 +47,7 @@ static void take_out(struct kin__node *node)
 }
 
 static struct kin__node *lock(struct kin__roots *shard)
+    KIN_LOCKS(shard->lock)
 {
     struct kin__node *head = &shard->head;
 

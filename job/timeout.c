@@ -60,6 +60,7 @@ static void delay_over(struct kin_timer *timer)
     kin__wait_wake(delay->runnable, delay->generation, 0, NULL);
 }
 
+KIN_SUSPENDS
 static int delay_until(struct kin__coroutine *co, int64_t deadline)
 {
     struct delay delay = { .timer = { .fire = delay_over } };
@@ -183,6 +184,7 @@ void kin__timeout_if_due(struct kin__coroutine *co)
 
 /* Enters a block that lasts no longer than duration; *block is NULL if an error
  * says why not. */
+KIN_SUSPENDS
 static int enter_timeout(struct kin__coroutine *co, int64_t duration,
                          struct kin__block_scope **out)
 {
@@ -220,6 +222,7 @@ static struct kin__coroutine *asking(kin_body *body, int *err)
     return NULL;
 }
 
+KIN_SUSPENDS
 static int with_timeout(struct kin__coroutine *co, int64_t duration,
                         kin_body *body, void *arg, bool *expired)
 {

@@ -35,6 +35,7 @@ static intptr_t resume(kin_fiber *fiber, intptr_t value)
 
 /* --- Values and the end ------------------------------------------------- */
 
+KIN_SUSPENDS
 static void *add_up(void *value)
 {
     intptr_t sum = 0;
@@ -87,6 +88,7 @@ TEST(resume_needs_no_place_for_the_value)
     kin_fiber_destroy(fiber);
 }
 
+KIN_SUSPENDS
 static void *log_each_resume(UNUSED void *value)
 {
     do {
@@ -140,6 +142,7 @@ TEST(destroyed_fibers_leave_no_stack_behind)
 
 static kin_fiber *outer, *inner;
 
+KIN_SUSPENDS
 static void *resume_oneself(UNUSED void *value)
 {
     CHECK_PTR(kin_fiber_current(), outer);
@@ -157,6 +160,7 @@ TEST(running_fiber_is_busy)
     kin_fiber_destroy(outer);
 }
 
+KIN_SUSPENDS
 static void *resume_ones_resumer(UNUSED void *value)
 {
     CHECK_PTR(kin_fiber_current(), inner);
@@ -166,6 +170,7 @@ static void *resume_ones_resumer(UNUSED void *value)
     return NULL;
 }
 
+KIN_SUSPENDS
 static void *resume_inner(UNUSED void *value)
 {
     resume(inner, 0);
@@ -206,6 +211,7 @@ TEST(fibers_nest_a_thousand_deep)
 
 /* --- Transfer ----------------------------------------------------------- */
 
+KIN_SUSPENDS
 static void *transfer_to_inner(UNUSED void *value)
 {
     void *back = NULL;
@@ -215,6 +221,7 @@ static void *transfer_to_inner(UNUSED void *value)
     return WORD(5);
 }
 
+KIN_SUSPENDS
 static void *suspend_with_3(void *value)
 {
     CHECK_EQ(NUMBER(value), 2);
@@ -233,6 +240,7 @@ TEST(transfer_hands_the_resumer_over)
     kin_fiber_destroy(inner);
 }
 
+KIN_SUSPENDS
 static void *transfer_to_ended(UNUSED void *value)
 {
     CHECK_EQ(kin_fiber_transfer(inner, NULL, NULL), KIN_ESTALE);
@@ -251,6 +259,7 @@ TEST(transfer_to_an_ended_fiber_goes_on_here)
 
 static kin_fiber *ring[3];
 
+KIN_SUSPENDS
 static void *pass_on(void *rounds)
 {
     intptr_t self = NUMBER(kin_fiber_local(kin_fiber_current()));
@@ -275,6 +284,7 @@ TEST(three_fibers_transfer_in_a_ring)
 
 /* --- Generators --------------------------------------------------------- */
 
+KIN_SUSPENDS
 static void *squares(void *first)
 {
     for (intptr_t i = NUMBER(first);; i++)
@@ -298,6 +308,7 @@ struct node {
     intptr_t key;
 };
 
+KIN_SUSPENDS
 static void walk(const struct node *node)
 {
     if (node) {
@@ -307,6 +318,7 @@ static void walk(const struct node *node)
     }
 }
 
+KIN_SUSPENDS
 static void *walk_tree(void *root)
 {
     walk(root);
@@ -424,11 +436,13 @@ static void resume_null(UNUSED void *arg)
     CHECK_EQ(kin_fiber_resume(NULL, NULL, NULL), KIN_EINVAL);
 }
 
+KIN_UNCHECKED
 static void suspend_here(UNUSED void *arg)
 {
     CHECK_PTR(kin_fiber_suspend(WORD(1)), NULL);
 }
 
+KIN_UNCHECKED
 static void transfer_from_here(UNUSED void *arg)
 {
     kin_fiber *fiber = new_fiber(echo);
@@ -479,6 +493,7 @@ __attribute__((noinline)) static void touch(size_t size)
         room[i] = (char)i;
 }
 
+KIN_SUSPENDS
 static void *touch_most_of(void *size)
 {
     touch((size_t)size / 4 * 3);
@@ -559,6 +574,7 @@ __attribute__((noinline)) static void go_deep(void *arg)
     (void)frame[0];
 }
 
+KIN_SUSPENDS
 static void *go_deep_on_the_threads_stack(void *arg)
 {
     struct deep *deep = arg;
@@ -669,6 +685,7 @@ struct shared {
 };
 
 /* Not pthread_self(): compilers believe that it never changes. */
+KIN_SUSPENDS
 static void *say_who_runs(void *arg)
 {
     struct shared *shared = arg;

@@ -462,6 +462,7 @@ TEST(a_quit_does_not_outlive_the_attachment)
 
 /* --- Fibers ------------------------------------------------------------- */
 
+KIN_SUSPENDS
 static void *suspend_once(void *value)
 {
     return kin_fiber_suspend(value);
@@ -525,6 +526,7 @@ MISUSE(kin_fiber_suspend, off_a_fiber, true, kin_fiber_suspend(memory) == NULL)
 MISUSE(kin_fiber_transfer, to_null, KIN_EINVAL,
        kin_fiber_transfer(NULL, NULL, NULL))
 
+KIN_UNCHECKED
 static int transfer_off_a_fiber(void)
 {
     void *value = memory;
@@ -556,6 +558,7 @@ static void destroy_the_running(void)
 }
 MISUSE(kin_fiber_destroy, of_the_running, 0, (destroy_the_running(), 0))
 
+KIN_SUSPENDS
 static void *resume_and_transfer_to_itself(void *self)
 {
     void *value = memory;
@@ -600,6 +603,7 @@ TEST(no_fiber_is_done_and_has_nothing)
 }
 
 /* On the thread's own stack there is nothing to leave. */
+KIN_UNCHECKED
 static void suspend_here(void *value)
 {
     *(void **)value = kin_fiber_suspend(memory);

@@ -69,6 +69,7 @@ static inline struct fiber *fiber_start(kin_dispatcher *d,
 }
 
 /* Goes on on d. */
+KIN_SUSPENDS
 static inline void fiber_hop(struct fiber *f, kin_dispatcher *d)
 {
     f->dispatcher = d;
@@ -76,6 +77,7 @@ static inline void fiber_hop(struct fiber *f, kin_dispatcher *d)
     CHECK_EQ(kin__park(fiber_dispatch, f), 0);
 }
 
+KIN_SUSPENDS
 static inline void fiber_yield(struct fiber *f)
 {
     f->tag = KIN__TASK_FAIR;
@@ -99,6 +101,7 @@ static inline void fiber_arm(void *arg)
                                            f->deadline), 0);
 }
 
+KIN_SUSPENDS
 static inline void fiber_sleep(struct fiber *f, int64_t duration)
 {
     f->timer = (struct kin_timer){ .fire = fiber_wake };

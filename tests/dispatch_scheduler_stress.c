@@ -142,6 +142,7 @@ static void check_permits(void)
     atomic_fetch_sub_explicit(&running, 1, memory_order_relaxed);
 }
 
+KIN_SUSPENDS
 static void moves(struct fiber *self, void *arg)
 {
     unsigned x = (unsigned)(size_t)arg;
@@ -177,6 +178,7 @@ TEST(a_single_fiber_moves_and_comes_back)
     free_pool();
 }
 
+KIN_SUSPENDS
 static void yields(struct fiber *self, void *unused)
 {
     (void)unused;
@@ -196,6 +198,7 @@ TEST(a_thousand_fibers_that_yield_overflow_the_ring_and_all_end)
     free_pool();
 }
 
+KIN_SUSPENDS
 static void sleeps(struct fiber *self, void *arg)
 {
     unsigned x = (unsigned)(size_t)arg;

@@ -10,6 +10,7 @@
 
 /* --- Parked fibers -------------------------------------------------------- */
 
+KIN_SUSPENDS
 static int say_1_wait_say_3(kin_scope *scope, void *arg)
 {
     (void)arg;
@@ -30,6 +31,7 @@ TEST_ON_LOOP(cancel_requests_and_join_waits)
     CHECK_LOG("1 2 c 3 4");
 }
 
+KIN_SUSPENDS
 static int swallow_cancellation_twice(kin_scope *scope, void *arg)
 {
     (void)scope;
@@ -52,6 +54,7 @@ TEST_ON_LOOP(swallowing_a_cancellation_does_not_undo_it)
     CHECK_FLAGS(j, "011");
 }
 
+KIN_SUSPENDS
 static int clean_up_with_a_delay(kin_scope *scope, void *arg)
 {
     (void)scope;
@@ -71,6 +74,7 @@ TEST_ON_LOOP(cleanup_in_a_cancelled_fiber_cannot_wait)
     CHECK_LOG("");
 }
 
+KIN_SUSPENDS
 static int clean_up_with_a_shielded_delay(kin_scope *scope, void *arg)
 {
     int entered;
@@ -135,6 +139,7 @@ static int compute_while_active(kin_scope *scope, void *arg)
     return kin_ensure_active();
 }
 
+KIN_SUSPENDS
 static kin_job *launch_loop(kin_body *body, struct loop *loop)
 {
     kin_job *job = LAUNCH(kin_global_scope(), body, loop);
@@ -205,6 +210,7 @@ TEST_ON_LOOP(ensure_active_notices_a_cancellation_from_another_thread)
     CHECK_FLAGS(j, "011");
 }
 
+KIN_SUSPENDS
 static int cancel_own_job(kin_scope *scope, void *arg)
 {
     (void)scope;
@@ -227,6 +233,7 @@ TEST_ON_LOOP(a_fiber_that_cancels_itself_goes_on_to_its_next_checkpoint)
 
 /* --- The reason ----------------------------------------------------------- */
 
+KIN_SUSPENDS
 static int catch_stop(kin_scope *scope, void *stop)
 {
     (void)scope;
@@ -238,6 +245,7 @@ static int catch_stop(kin_scope *scope, void *stop)
     return KIN_ECANCELED;
 }
 
+KIN_SUSPENDS
 static int launch_and_catch_stop(kin_scope *scope, void *stop)
 {
     CHECK_EQ(kin_launch(scope, catch_stop, stop), 0);
@@ -274,6 +282,7 @@ TEST_ON_LOOP(a_cancellation_with_a_failure_as_cause_is_not_reported)
     CHECK_PTR(kin_error_cause(C.error), e);
 }
 
+KIN_SUSPENDS
 static int throw_in_cleanup(kin_scope *scope, void *error)
 {
     (void)scope;
@@ -340,6 +349,7 @@ TEST_ON_LOOP(cancelling_the_children_leaves_the_parent_open_for_new_ones)
     CHECK_FLAGS(p, "100");
 }
 
+KIN_SUSPENDS
 static int await_and_say_1(kin_scope *scope, void *deferred)
 {
     (void)scope;
@@ -361,6 +371,7 @@ TEST_ON_LOOP(awaiting_a_cancelled_deferred_ends_the_waiter_silently)
     CHECK_FLAGS(kin_scope_job(scope), "100");
 }
 
+KIN_SUSPENDS
 static int join_being_cancelled(kin_scope *scope, void *target)
 {
     (void)scope;
@@ -382,6 +393,7 @@ TEST_ON_LOOP(join_looks_at_the_caller_even_if_the_target_is_final)
     CHECK_LOG("1");
 }
 
+KIN_SUSPENDS
 static int cancel_and_join_sibling(kin_scope *scope, void *sibling)
 {
     (void)scope;
@@ -401,6 +413,7 @@ TEST_ON_LOOP(a_child_can_cancel_and_join_its_sibling)
     CHECK_FLAGS(b, "010");
 }
 
+KIN_SUSPENDS
 static int cancel_and_join_itself(kin_scope *scope, void *arg)
 {
     (void)scope;
@@ -420,6 +433,7 @@ TEST_ON_LOOP(a_fiber_that_cancels_and_joins_itself_is_cancelled)
     CHECK_FLAGS(j, "011");
 }
 
+KIN_SUSPENDS
 static int join_all_of_which_one_fails(kin_scope *scope, void *error)
 {
     KIN_AUTO(kin_job) a = LAUNCH(scope, throw_error, error);

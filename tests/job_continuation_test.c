@@ -59,12 +59,14 @@ BODY(suspend_with_handler)
 }
 
 /* Launches body as `caller` and lets it park. */
+KIN_SUSPENDS
 static void park_caller(kin_scope *scope, kin_body *body)
 {
     MUST(kin_launch(scope, body, NULL, .job = &caller));
     MUST(kin_yield());
 }
 
+KIN_SUSPENDS
 static void end_caller(const char *flags)
 {
     MUST(kin_join(caller));

@@ -213,6 +213,7 @@ TEST(await_all_fails_with_the_first_failure_in_time_and_cancels_nothing)
 }
 
 /* S111 */
+KIN_SUSPENDS
 static void await_failed_and_lazy(kin_scope *scope, int failed, int lazy)
 {
     kin_deferred *d[2] = { NULL };

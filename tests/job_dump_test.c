@@ -73,24 +73,28 @@ static size_t indent_of(const char *text, const char *word)
     return blanks;
 }
 
+KIN_SUSPENDS
 static int wait_for_delay(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;
     return kin_delay(KIN_S(100));
 }
 
+KIN_SUSPENDS
 static int wait_for_join(kin_scope *scope, void *job)
 {
     (void)scope;
     return kin_join(job);
 }
 
+KIN_SUSPENDS
 static int wait_for_await(kin_scope *scope, void *deferred)
 {
     (void)scope;
     return kin_await(deferred, NULL);
 }
 
+KIN_SUSPENDS
 static int wait_for_await_all(kin_scope *scope, void *deferred)
 {
     kin_deferred *const both[] = { deferred, deferred };
@@ -104,18 +108,21 @@ static int keep(kin_continuation continuation, void *where)
     return 0;
 }
 
+KIN_SUSPENDS
 static int wait_for_resume(kin_scope *scope, void *where)
 {
     (void)scope;
     return kin_suspend(keep, where);
 }
 
+KIN_SUSPENDS
 static int wait_cancellable(kin_scope *scope, void *where)
 {
     (void)scope;
     return kin_suspend_cancellable(keep, where);
 }
 
+KIN_SUSPENDS
 static int wait_for_child(kin_scope *scope, void *arg)
 {
     int err;
@@ -125,6 +132,7 @@ static int wait_for_child(kin_scope *scope, void *arg)
     return err;
 }
 
+KIN_SUSPENDS
 static int be_in_timeout(kin_scope *scope, void *arg)
 {
     (void)scope;
@@ -220,6 +228,7 @@ static int occupy(kin_scope *scope, void *is_free)
     return 0;
 }
 
+KIN_SUSPENDS
 static int go_there(kin_scope *scope, void *view)
 {
     int err;
@@ -337,6 +346,7 @@ static void hand_back(void *value)
     atomic_fetch_add(&handed_back, 1);
 }
 
+KIN_SUSPENDS
 static int give(kin_scope *scope, void *arg)
 {
     if (!arg)
@@ -345,6 +355,7 @@ static int give(kin_scope *scope, void *arg)
     return kin_return(scope, &handed_out);
 }
 
+KIN_SUSPENDS
 static int be_busy(kin_scope *scope, void *arg)
 {
     int err;
@@ -359,6 +370,7 @@ static int be_busy(kin_scope *scope, void *arg)
     return err;
 }
 
+KIN_SUSPENDS
 static int launch_and_cancel(kin_scope *scope, void *seed)
 {
     unsigned random = *(unsigned *)seed;

@@ -427,6 +427,7 @@ TEST(handler_of_with_context_is_ignored)
 }
 
 /* S097, S098 */
+KIN_SUSPENDS
 static void launch_under_job_of_its_own(kin_scope *scope, kin_body *body)
 {
     KIN_AUTO(kin_job) bare = NULL;

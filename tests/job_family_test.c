@@ -6,6 +6,7 @@
 
 /* --- Waiting for children ------------------------------------------------- */
 
+KIN_SUSPENDS
 static int say_4_yield_say_5(kin_scope *scope, void *arg)
 {
     (void)scope;
@@ -36,6 +37,7 @@ TEST_ON_LOOP(a_parent_is_final_after_its_children)
     CHECK_LOG("1 2 3 4 5 6 7");
 }
 
+KIN_SUSPENDS
 static int say_1_after_shielded_yields(kin_scope *scope, void *arg)
 {
     int entered;
@@ -186,6 +188,7 @@ struct seen {
     kin_error *error;
 };
 
+KIN_SUSPENDS
 static int join_child_that_throws_cancellation(kin_scope *scope, void *arg)
 {
     struct seen *seen = arg;
@@ -237,6 +240,7 @@ TEST_ON_LOOP(a_failure_cancels_the_parent_before_the_failed_job_is_final)
     CHECK_FLAGS(q, "011");
 }
 
+KIN_SUSPENDS
 static int catch_failure_of_a_scope(kin_scope *scope, void *error)
 {
     (void)scope;
@@ -306,6 +310,7 @@ TEST_ON_LOOP(running_children_are_told_before_cancel_returns)
 
 /* --- Supervisors ---------------------------------------------------------- */
 
+KIN_SUSPENDS
 static int yield_and_say(kin_scope *scope, void *word)
 {
     KIN_TRY(kin_yield());
@@ -340,6 +345,7 @@ TEST_ON_LOOP(a_cancelled_supervisor_cancels_its_children)
     CHECK_FLAGS(b, "011");
 }
 
+KIN_SUSPENDS
 static int launch_one_that_throws_and_wait(kin_scope *scope, void *error)
 {
     CHECK_EQ(kin_launch(scope, throw_error, error), 0);
@@ -405,6 +411,7 @@ struct cousins {
     kin_job *child, *stranger, *on_io, *other;
 };
 
+KIN_SUSPENDS
 static int launch_cousins(kin_scope *scope, void *arg)
 {
     struct cousins *cousins = arg;

@@ -16,7 +16,8 @@
 /* A test whose code is the body of a kin_run_blocking with that `scope`: all
  * in it runs on one event loop, in one order. */
 #define TEST_ON_LOOP(name)                                                   \
-    static void name##__main(kin_scope *);                                   \
+    KIN_SUSPENDS static void name##__main(kin_scope *);                      \
+    KIN_SUSPENDS                                                             \
     static int name##__body(kin_scope *scope, void *arg)                     \
     {                                                                        \
         (void)arg;                                                           \
@@ -227,6 +228,7 @@ static inline int say(kin_scope *scope, void *word)
 }
 
 /* try { delay(INF) } finally { ev(word) }, without a word if it is NULL. */
+KIN_SUSPENDS
 static inline int say_when_cancelled(kin_scope *scope, void *word)
 {
     (void)scope;
@@ -244,6 +246,7 @@ static inline int throw_error(kin_scope *scope, void *error)
     return kin_error_rethrow(error);
 }
 
+KIN_SUSPENDS
 static inline int yield_once(kin_scope *scope, void *arg)
 {
     (void)scope;
@@ -252,6 +255,7 @@ static inline int yield_once(kin_scope *scope, void *arg)
 }
 
 /* Waits for the gate, deaf to cancellation: a child that takes its time. */
+KIN_SUSPENDS
 static inline int wait_shielded(kin_scope *scope, void *gate)
 {
     int entered, err = 0;
@@ -263,6 +267,7 @@ static inline int wait_shielded(kin_scope *scope, void *gate)
 }
 
 /* Lets the others run n times. */
+KIN_SUSPENDS
 static inline void yield_times(int n)
 {
     for (int i = 0; i < n; i++)
@@ -292,6 +297,7 @@ static inline void check_misuse(void (*fn)(void *), const char *text)
 /* The test `function_what`: that the expression (the rest of the arguments) is
  * misuse, reported with the name of the function, and yields code. */
 #define MISUSE(function, what, code, ...)                                    \
+    KIN_UNCHECKED                                                            \
     static void function##_##what##__call(void *arg)                         \
     {                                                                        \
         (void)arg;                                                           \
@@ -304,6 +310,7 @@ static inline void check_misuse(void (*fn)(void *), const char *text)
 
 /* The same on a fiber; its `scope` may be used. */
 #define MISUSE_ON_FIBER(function, what, code, ...)                           \
+    KIN_SUSPENDS                                                             \
     static int function##_##what##__body(kin_scope *scope, void *arg)        \
     {                                                                        \
         (void)scope;                                                         \

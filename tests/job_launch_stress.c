@@ -88,6 +88,7 @@ static int count_report(kin_job *job, kin_error *error, void *arg)
     return 0;
 }
 
+KIN_SUSPENDS
 static int count_body(kin_scope *scope, void *arg)
 {
     (void)scope;
@@ -99,6 +100,7 @@ static int count_body(kin_scope *scope, void *arg)
 }
 
 /* What a body does, by its random number; 0 or a code. */
+KIN_SUSPENDS
 static int do_something(kin_scope *scope, struct launch *launch)
 {
     uint32_t random = launch->random;
@@ -122,6 +124,7 @@ static int do_something(kin_scope *scope, struct launch *launch)
     }
 }
 
+KIN_SUSPENDS
 static int body(kin_scope *scope, void *arg)
 {
     atomic_fetch_add(&started, 1);
@@ -156,12 +159,14 @@ static void launch_one(kin_scope *scope, uint32_t *state)
 }
 
 /* Waits for one at hand, but not for ever: it may never be cancelled. */
+KIN_SUSPENDS
 static int join_one(kin_scope *scope, void *job)
 {
     (void)scope;
     return kin_join(job);
 }
 
+KIN_SUSPENDS
 static void take_a_step(kin_scope *scope, uint32_t *state)
 {
     uint32_t random = next_random(state);
@@ -182,6 +187,7 @@ static void take_a_step(kin_scope *scope, uint32_t *state)
         kin_with_timeout(KIN_US(200), join_one, job);
 }
 
+KIN_SUSPENDS
 static int take_steps(kin_scope *scope, void *arg)
 {
     uint32_t *state = arg;
@@ -194,6 +200,7 @@ static pthread_barrier_t players;       /* the two threads                   */
 static pthread_barrier_t everybody;     /* and the one of the test           */
 
 /* The root does not know who was launched with a parent that was over. */
+KIN_SUSPENDS
 static int play(kin_scope *scope, void *arg)
 {
     CHECK_EQ(take_steps(scope, arg), 0);

@@ -248,11 +248,11 @@ static void sweep_new_processes(program *run, bool forever)
 
 /* A body for kin_run_blocking, which takes `count` steps if it ends well. */
 #define SWEPT_ON_LOOP(name, count)                                           \
-    static kin_body name##__body;                                            \
+    KIN_SUSPENDS static kin_body name##__body;                               \
     SWEPT(name)                                                              \
     ON_LOOP(name, count)
 #define SWEPT_HERE_ON_LOOP(name, count)                                      \
-    static kin_body name##__body;                                            \
+    KIN_SUSPENDS static kin_body name##__body;                               \
     SWEPT_HERE(name)                                                         \
     ON_LOOP(name, count)
 #define ON_LOOP(name, count)                                                 \
@@ -273,24 +273,28 @@ static int run_counting(kin_body *body, int count)
 
 /* --- Bodies ------------------------------------------------------------- */
 
+KIN_SUSPENDS
 static int step_later(kin_scope *scope, void *arg)
 {
     KIN_TRY(kin_yield());
     return step(scope, arg);
 }
 
+KIN_SUSPENDS
 static int step_after_delay(kin_scope *scope, void *arg)
 {
     KIN_TRY(kin_delay(KIN_US(10)));
     return step(scope, arg);
 }
 
+KIN_SUSPENDS
 static int give_value(kin_scope *scope, void *value)
 {
     KIN_TRY(step_later(scope, NULL));
     return kin_return(scope, value);
 }
 
+KIN_SUSPENDS
 static int fail_later(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;
@@ -298,12 +302,14 @@ static int fail_later(kin_scope *scope, void *arg)
     return kin_fail(-EIO, "on purpose");
 }
 
+KIN_SUSPENDS
 static int never(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;
     return kin_await_cancellation();
 }
 
+KIN_SUSPENDS
 static int fail_when_cancelled(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;
@@ -448,6 +454,7 @@ SWEPT_ON_LOOP(undelivered_value, 2)
     return kin_join(kin_deferred_job(d));
 }
 
+KIN_SUSPENDS
 static int complete_it(kin_scope *scope, void *deferred)
 {
     KIN_TRY(step_later(scope, NULL));
@@ -519,6 +526,7 @@ SWEPT(run_blocking_inside_a_worker)
 
 /* --- Scope functions and blocks ----------------------------------------- */
 
+KIN_SUSPENDS
 static int launch_two(kin_scope *scope, void *arg)
 {
     (void)arg;
@@ -642,6 +650,7 @@ SWEPT_ON_LOOP(timeout_block, 1)
 
 /* --- Continuations ------------------------------------------------------ */
 
+KIN_SUSPENDS
 static int resume_it(kin_scope *scope, void *continuation)
 {
     KIN_TRY(step_later(scope, NULL));
@@ -895,6 +904,7 @@ static int launch_three_on(kin_scope *scope, kin_dispatcher *dispatcher)
 }
 
 /* All in it has ended when this returns. */
+KIN_SUSPENDS
 static int use_dispatcher(kin_dispatcher *dispatcher)
 {
     int err;
@@ -921,6 +931,7 @@ SWEPT_ON_LOOP(view_of_io, 3)
 }
 
 /* A pool is closed whatever happened. */
+KIN_SUSPENDS
 static int use_pool(kin_dispatcher *pool, kin_dispatcher *dispatcher)
 {
     int err = use_dispatcher(dispatcher);
@@ -1023,6 +1034,7 @@ SWEPT(main_detached_with_work)
 
 /* --- Fibers ------------------------------------------------------------- */
 
+KIN_SUSPENDS
 static void *count_up(void *value)
 {
     for (;;) {
@@ -1060,6 +1072,7 @@ SWEPT_ON_LOOP(fiber_inside_a_job, 2)
     return use_fiber(fiber);
 }
 
+KIN_UNCHECKED
 static void *delay_inside(void *value)
 {
     *(int *)value = kin_delay(KIN_US(10));

@@ -124,6 +124,7 @@ MISUSE_ON_FIBER(kin_cancel_and_join, of_null, KIN_EINVAL,
 MISUSE_ON_FIBER(kin_join, of_ones_own_job, KIN_EDEADLK,
                 kin_join(kin_scope_job(scope)))
 
+KIN_SUSPENDS
 static int join_is_deadlock(kin_scope *scope, void *ancestor)
 {
     (void)scope;
@@ -131,6 +132,7 @@ static int join_is_deadlock(kin_scope *scope, void *ancestor)
     return 0;
 }
 
+KIN_SUSPENDS
 static int join_of_parent(kin_scope *scope)
 {
     return kin_coroutine_scope(join_is_deadlock, kin_scope_job(scope));
@@ -264,6 +266,7 @@ MISUSE_ON_FIBER(kin_with_context, without_a_body, KIN_EINVAL,
                 kin_with_context(NULL, NULL, .name = "x"))
 
 /* A block that cannot be entered does not run. */
+KIN_UNCHECKED
 static int enter_scope_block(void)
 {
     int err = 1;
@@ -273,6 +276,7 @@ static int enter_scope_block(void)
 }
 MISUSE(block, of_a_scope_off_a_fiber, KIN_ENOFIBER, enter_scope_block())
 
+KIN_UNCHECKED
 static int enter_supervisor_block(void)
 {
     int err = 1;
@@ -283,6 +287,7 @@ static int enter_supervisor_block(void)
 MISUSE(block, of_a_supervisor_off_a_fiber, KIN_ENOFIBER,
        enter_supervisor_block())
 
+KIN_UNCHECKED
 static int enter_context_block(void)
 {
     int err = 1;
@@ -336,6 +341,7 @@ MISUSE(kin_return, in_the_global_scope, KIN_ENOTSUP,
        kin_return(kin_global_scope(), NULL))
 
 /* The body's handle on its own deferred. */
+KIN_SUSPENDS
 static int await_itself(kin_scope *scope, void *arg)
 {
     kin_deferred **self = arg;
@@ -344,6 +350,7 @@ static int await_itself(kin_scope *scope, void *arg)
     return 0;
 }
 
+KIN_SUSPENDS
 static int async_that_awaits_itself(kin_scope *scope)
 {
     KIN_AUTO(kin_deferred) d = NULL;
@@ -418,6 +425,7 @@ MISUSE(kin_async, into_null, KIN_EINVAL,
 MISUSE(kin_run_blocking, without_a_body, KIN_EINVAL,
        kin_run_blocking(NULL, NULL))
 
+KIN_SUSPENDS
 static int launch_refused(kin_scope *scope, size_t stack_size, int start)
 {
     KIN_AUTO(kin_job) job = NULL;
@@ -455,6 +463,7 @@ static int run_blocking_in_a_callback(void)
 MISUSE(kin_run_blocking, in_a_callback, KIN_EPERM,
        run_blocking_in_a_callback())
 
+KIN_UNCHECKED
 static int suspend_in_a_callback(kin_job *job, kin_error *cause, void *arg)
 {
     (void)job;
@@ -550,12 +559,14 @@ TEST_ON_LOOP(a_value_for_a_stale_continuation_is_handed_back_once)
     CHECK_LOG("back");
 }
 
+KIN_SUSPENDS
 static int wait_with(kin_scope *scope, void *continuation)
 {
     (void)scope;
     return kin_suspend_cancellable(keep, continuation);
 }
 
+KIN_SUSPENDS
 static int wait_deaf_with(kin_scope *scope, void *continuation)
 {
     (void)scope;

@@ -9,6 +9,7 @@
 
 /* --- Ways out ----------------------------------------------------------- */
 
+KIN_SUSPENDS
 static int return_from_block(int *outcome)
 {
     KIN_COROUTINE_SCOPE(*outcome, inner) {
@@ -101,6 +102,7 @@ TEST(block_left_by_goto_waits_for_its_children)
     CHECK_LOG("child out");
 }
 
+KIN_SUSPENDS
 static int return_from_three_blocks(int *outcomes)
 {
     KIN_COROUTINE_SCOPE(outcomes[0], a) {
@@ -162,6 +164,7 @@ TEST(goto_from_an_inner_block_stays_in_the_outer_one)
 
 static struct counting d1, d2;
 
+KIN_SUSPENDS
 static int return_from_block_on_d2(int *outcome)
 {
     KIN_WITH_CONTEXT(*outcome, .dispatcher = &d2.dispatcher) {
@@ -196,6 +199,7 @@ TEST(block_left_by_return_goes_back_to_its_dispatcher)
 
 /* --- What the block thinks of its outcome ------------------------------- */
 
+KIN_SUSPENDS
 static int plain_return_of_an_error(int *outcome)
 {
     KIN_COROUTINE_SCOPE(*outcome, inner) {
@@ -219,6 +223,7 @@ TEST(error_returned_plainly_is_not_the_outcome_of_the_block)
     RUN(return_an_error_plainly);
 }
 
+KIN_SUSPENDS
 static int try_in(int code)
 {
     int err = -1;

@@ -321,6 +321,7 @@ TEST(failure_of_with_context_is_delivered_though_cancelled_on_the_way_back)
 }
 
 /* S144 */
+KIN_SUSPENDS
 static int with_job(kin_job *job, kin_body *body, void *arg)
 {
     kin_context *context = kin_context_of_job(job);

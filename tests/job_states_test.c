@@ -120,6 +120,7 @@ TEST_ON_LOOP(a_completing_job_can_be_cancelled)
 
 /* --- Cancelling ----------------------------------------------------------- */
 
+KIN_SUSPENDS
 static int say_after_shielded_wait(kin_scope *scope, void *gate)
 {
     CHECK_EQ(wait_shielded(scope, gate), 0);
@@ -147,6 +148,7 @@ TEST_ON_LOOP(a_cancelled_job_goes_on_as_long_as_its_body)
     CHECK_EQ(kin_job_state_of(p), KIN_JOB_CANCELLED);
 }
 
+KIN_SUSPENDS
 static int answer_in_spite_of_cancellation(kin_scope *scope, void *arg)
 {
     (void)arg;

@@ -189,6 +189,7 @@ TEST(a_scope_fails_with_the_child_that_got_no_thread)
 }
 
 /* A loop keeps its own time; Unconfined has none, and needs a thread for it. */
+KIN_SUSPENDS
 static int delay_a_little(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;
@@ -215,6 +216,7 @@ TEST(delay_on_unconfined_without_a_thread_says_so)
                               .dispatcher = kin_unconfined()), 0);
 }
 
+KIN_SUSPENDS
 static int timeout_on_unconfined(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;
@@ -277,6 +279,7 @@ static int keep(kin_continuation continuation, void *arg)
     return 0;
 }
 
+KIN_SUSPENDS
 static int park_then_clean_up(kin_scope *scope, void *thread)
 {
     (void)scope;
@@ -328,6 +331,7 @@ TEST(fiber_of_main_cleans_up_where_it_is_resumed_after_detach)
     allow_threads();
 }
 
+KIN_SUSPENDS
 static int yield_then_clean_up(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;
@@ -355,6 +359,7 @@ TEST(fiber_queued_at_detach_cleans_up_before_detach_returns)
 }
 
 /* Nobody is there to keep its time: too early beats never. */
+KIN_SUSPENDS
 static int delay_for_hours(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;
@@ -487,6 +492,7 @@ TEST(cpu_work_that_waits_for_a_thread_runs_when_cpu_work_finds_one)
     let_go();
 }
 
+KIN_SUSPENDS
 static int delay_on_default(kin_scope *scope, void *arg)
 {
     (void)scope;
@@ -652,6 +658,7 @@ static int become_unwilling(kin_scope *scope, void *arg)
     return 0;
 }
 
+KIN_SUSPENDS
 static int go_away_and_back(kin_scope *scope, void *arg)
 {
     (void)arg;
@@ -673,6 +680,7 @@ TEST(a_dispatcher_that_refuses_to_take_a_fiber_back_has_its_job_cancelled)
     CHECK_LOG("finally");
 }
 
+KIN_SUSPENDS
 static int yield_to_the_unwilling(kin_scope *scope, void *arg)
 {
     int err;
@@ -694,6 +702,7 @@ TEST(a_dispatcher_that_refuses_a_fiber_of_its_own_has_its_job_cancelled)
     CHECK_LOG("finally");
 }
 
+KIN_SUSPENDS
 static int use_no_time(kin_scope *scope, void *arg)
 {
     bool expired = false;
@@ -733,6 +742,7 @@ static int lose_the_time(kin_scope *scope, void *arg)
     return 0;
 }
 
+KIN_SUSPENDS
 static int time_out_without_time(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;
@@ -758,6 +768,7 @@ TEST(a_dispatcher_that_claims_to_be_there_has_everything_run_in_place)
 }
 
 /* Now this, now that. */
+KIN_SUSPENDS
 static int claim_for_a_while(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;
@@ -790,6 +801,7 @@ MISUSE_ON_FIBER(kin_with_context, on_a_dispatcher_never_initialised,
                 kin_with_context(unreachable_body, NULL,
                                  .dispatcher = &never_initialised))
 
+KIN_UNCHECKED
 static int enter_block_nowhere(void)
 {
     int err = 0;

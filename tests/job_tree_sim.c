@@ -66,6 +66,7 @@ static int launch_child(kin_scope *scope, struct node *parent, int i)
 }
 
 /* What makes each of the three different. */
+KIN_SUSPENDS
 static int misbehave(struct node *node)
 {
     struct node *sibling = &node->parent->children[(node->index + 1) % WIDTH];
@@ -84,6 +85,7 @@ static int misbehave(struct node *node)
     }
 }
 
+KIN_SUSPENDS
 static int children_of(kin_scope *scope, void *arg)
 {
     struct node *node = arg;
@@ -110,6 +112,7 @@ static void release_tree(struct node *node)
     kin_job_release(node->job);
 }
 
+KIN_SUSPENDS
 static int family_of(struct node *node)
 {
     int err;
@@ -131,6 +134,7 @@ static int ignore(kin_job *job, kin_error *error, void *arg)
     return 0;
 }
 
+KIN_SUSPENDS
 static int run_node(kin_scope *scope, void *arg)
 {
     struct node *node = arg;
@@ -146,6 +150,7 @@ static int run_node(kin_scope *scope, void *arg)
     return err;
 }
 
+KIN_SUSPENDS
 static int grow(kin_scope *scope, void *arg)
 {
     struct node root = { .parent = NULL };

@@ -15,6 +15,7 @@
  * own. */
 #define TEST_BODY(name) TEST_BODY_WITH(name, .unconfined = false)
 #define TEST_BODY_WITH(name, ...)                                            \
+    KIN_SUSPENDS                                                             \
     static void name##__main(kin_scope *, kin_test_scheduler *);             \
     BODY(name##__body)                                                       \
     {                                                                        \

@@ -73,7 +73,7 @@ fails() {
 a_good_tree_passes_every_check() {
     good_tree
     check check-layers check-symbols check-headers check-orders check-tidy \
-          check-tls check-words
+          check-tls check-words analyze
 }
 run a_good_tree_passes_every_check
 
@@ -322,6 +322,105 @@ a_second_thread_local_file_is_found() {
     fails check-tls 'job/high.c:.*second'
 }
 run a_second_thread_local_file_is_found
+
+# A tree with our marks, and a source to which a test adds; see kin/analyze.h.
+marked_tree() {
+    good_tree
+    cp "$root"/core/{check,spin}.h core
+    cp "$root"/include/kin/{analyze,error}.h include/kin
+    cat > job/marked.c <<'END'
+#include "core/spin.h"
+int kin__park(void) KIN_SUSPENDS;
+extern struct kin__spin kin__lock;
+END
+}
+
+add() {
+    cat >> job/marked.c
+}
+
+a_marked_function_may_suspend() {
+    marked_tree
+    add <<'END'
+KIN_SUSPENDS
+static int body(void) { return kin__park(); }
+int (*kin__body)(void) = body;
+int kin__call(void);
+int kin__call(void) { return kin__body(); }
+END
+    check analyze
+}
+run a_marked_function_may_suspend
+
+suspending_in_an_unmarked_function_is_found_and_marked() {
+    marked_tree
+    add <<'END'
+static int body(void) { return kin__park(); }
+int (*kin__body)(void) = body;
+END
+    fails analyze "job/marked.c:4:.*calling function 'kin__park' requires"
+    check analyze FIX=1
+    grep -A1 '^KIN_SUSPENDS' job/marked.c | grep 'int body(void)'
+    check analyze
+}
+run suspending_in_an_unmarked_function_is_found_and_marked
+
+suspending_by_way_of_another_function_is_found() {
+    marked_tree
+    add <<'END'
+KIN_SUSPENDS
+static int deep(void) { return kin__park(); }
+int kin__call(void);
+int kin__call(void) { return deep(); }
+END
+    fails analyze "job/marked.c:7:.*calling function 'deep' requires"
+}
+run suspending_by_way_of_another_function_is_found
+
+suspending_under_a_spinlock_is_found() {
+    marked_tree
+    add <<'END'
+int kin__body(void) KIN_SUSPENDS;
+int kin__body(void)
+{
+    int err;
+    kin__spin_lock(&kin__lock);
+    err = kin__park();
+    kin__spin_unlock(&kin__lock);
+    return err;
+}
+END
+    fails analyze "job/marked.c:9:.*'kin__park' while .*suspension' is held"
+}
+run suspending_under_a_spinlock_is_found
+
+a_lock_that_is_not_given_back_is_found() {
+    marked_tree
+    add <<'END'
+int kin__leave(int early);
+int kin__leave(int early)
+{
+    kin__spin_lock(&kin__lock);
+    if (early)
+        return 1;
+    kin__spin_unlock(&kin__lock);
+    return 0;
+}
+END
+    fails analyze "'kin__lock' is not held on every path"
+}
+run a_lock_that_is_not_given_back_is_found
+
+a_lock_that_is_needed_and_not_held_is_found() {
+    marked_tree
+    add <<'END'
+void kin__change(void) KIN_REQUIRES(kin__lock);
+void kin__call(void);
+void kin__call(void) { kin__change(); }
+END
+    fails analyze "'kin__change' requires holding spinlock 'kin__lock'"
+}
+run a_lock_that_is_needed_and_not_held_is_found
 
 a_leftover_mark_is_found() {
     good_tree

@@ -17,7 +17,8 @@
 #include <time.h>
 
 #define UNUSED __attribute__((unused))
-#define BODY(name) static int name(UNUSED kin_scope *scope, UNUSED void *arg)
+#define BODY(name) \
+    KIN_SUSPENDS static int name(UNUSED kin_scope *scope, UNUSED void *arg)
 #define RUN(body)  CHECK_EQ(kin_run_blocking((body), NULL), 0)
 #define MUST(call) CHECK_EQ((call), 0)
 #define THROW(error) return kin_error_rethrow(error)
@@ -70,6 +71,7 @@ UNUSED BODY(wait_forever)
 }
 
 /* withContext(NonCancellable) { body } */
+KIN_SUSPENDS
 static inline int shielded(kin_body *body, void *arg)
 {
     return kin_with_context(body, arg, .context = shield());

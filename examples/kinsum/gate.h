@@ -22,7 +22,7 @@ void gate_destroy(struct gate *gate);
 
 /* Takes a place; parks while there is none.
  * Cancelled: KIN_ECANCELED, no place is taken. */
-int gate_enter(struct gate *gate);
+int gate_enter(struct gate *gate) KIN_SUSPENDS;
 
 /* Gives a place back. */
 void gate_leave(struct gate *gate);

@@ -38,7 +38,7 @@ int lanes_init(struct lanes *lanes, int count);
 void lanes_destroy(struct lanes *lanes);
 
 /* Parks while all are taken; for one fiber. */
-int lanes_take(struct lanes *lanes, struct lane **lane);
+int lanes_take(struct lanes *lanes, struct lane **lane) KIN_SUSPENDS;
 void lane_give_back(struct lane *lane);
 
 /* Makes the lane ready for a new file. */

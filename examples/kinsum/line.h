@@ -41,7 +41,7 @@ void window_init(struct window *window);
 void window_destroy(struct window *window);     /* and the lines in it */
 
 /* The writer: room first, which parks while there is none; then the line. */
-int window_reserve(struct window *window);
+int window_reserve(struct window *window) KIN_SUSPENDS;
 void window_push(struct window *window, struct line *line);
 
 /* The reader: the oldest line, or NULL; and it is gone, and freed. */

@@ -25,6 +25,7 @@ void run_destroy(struct run *run)
 
 /* ------------------------------------------------------------- the walk */
 
+KIN_SUSPENDS
 static int begin_sum(struct run *run, struct tree *tree, struct line *line)
 {
     line->tally = &run->tally;
@@ -34,6 +35,7 @@ static int begin_sum(struct run *run, struct tree *tree, struct line *line)
 }
 
 /* The file that tree has found gets a line, and the line a sum. */
+KIN_SUSPENDS
 static int add_line(struct run *run, struct tree *tree)
 {
     struct line *line;
@@ -51,6 +53,7 @@ static int add_line(struct run *run, struct tree *tree)
 }
 
 /* Ends when all is walked; its job, when all is summed. */
+KIN_SUSPENDS
 static int walk(kin_scope *scope, void *arg)            /* on IO */
 {
     struct run *run = arg;

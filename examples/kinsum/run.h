@@ -38,6 +38,6 @@ void run_destroy(struct run *run);
 
 /* A body for Main, with the run as its argument.  Returns 0 when all is shown,
  * KIN_ETIMEDOUT when the time was over first. */
-int run_body(kin_scope *scope, void *run);
+int run_body(kin_scope *scope, void *run) KIN_SUSPENDS;
 
 #endif

@@ -103,6 +103,7 @@ void screen_summary(struct screen *screen, const char *why)
 /* Writes the lines that have been put together: no more than a pipe takes at
  * once (unless one line is longer), and only when it does.  So a slow reader
  * does not block Main, and a line is written whole or not at all. */
+KIN_SUSPENDS
 static int flush(struct screen *screen)
 {
     int err;
@@ -122,6 +123,7 @@ static int flush(struct screen *screen)
 }
 
 /* Makes room for a line of that length. */
+KIN_SUSPENDS
 static int make_room(struct screen *screen, size_t length)
 {
     size_t room = length > PIPE_BUF ? length : PIPE_BUF;
@@ -140,6 +142,7 @@ static int make_room(struct screen *screen, size_t length)
 }
 
 /* "digest  path", with a backslash in front if path has escapes. */
+KIN_SUSPENDS
 static int put_line(struct screen *screen, const struct line *line)
 {
     static const char digits[] = "0123456789abcdef";
@@ -164,6 +167,7 @@ static int put_line(struct screen *screen, const struct line *line)
 }
 
 /* Shows a line that is ready: its sum, or why there is none. */
+KIN_SUSPENDS
 static int show_line(struct screen *screen, const struct line *line)
 {
     KIN_AUTO(kin_error) error = NULL;
@@ -181,6 +185,7 @@ static int show_line(struct screen *screen, const struct line *line)
     return 0;
 }
 
+KIN_SUSPENDS
 static int show_lines(struct screen *screen)
 {
     struct line *line;
@@ -197,6 +202,7 @@ static int show_lines(struct screen *screen)
 /* --------------------------------------------------------------- frames */
 
 /* Waits for the next frame: 0.  Or, not as long, for the end: 1. */
+KIN_SUSPENDS
 static int wait_frame(kin_job *summing)
 {
     int err = 0;

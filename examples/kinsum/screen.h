@@ -29,7 +29,7 @@ void screen_destroy(struct screen *screen);
 
 /* Shows thirty times a second what is ready, in order, until summing is over
  * and everything is shown.  Returns 0, or what stopped it. */
-int screen_show(struct screen *screen, kin_job *summing);
+int screen_show(struct screen *screen, kin_job *summing) KIN_SUSPENDS;
 
 /* "kinsum: name: what", above the progress line. */
 void screen_complain(struct screen *screen, const char *name, const char *what);

@@ -22,6 +22,7 @@ static int hash_now(struct line *line)
 
 /* Whatever fails here, the block ends when both have ended: nobody writes to a
  * buffer that the next file uses. */
+KIN_SUSPENDS
 static int hash_and_read(struct line *line)
 {
     int err = 0;
@@ -36,6 +37,7 @@ static int hash_and_read(struct line *line)
 }
 
 /* A block that is not full is the last one. */
+KIN_SUSPENDS
 static int sum_blocks(struct line *line)
 {
     struct lane *lane = line->lane;

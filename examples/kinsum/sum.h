@@ -10,6 +10,6 @@
 
 /* A body for kin_async: fills in digest and bytes of the struct line that is
  * its argument, and gives its lane back. */
-int sum_file(kin_scope *scope, void *line);
+int sum_file(kin_scope *scope, void *line) KIN_SUSPENDS;
 
 #endif

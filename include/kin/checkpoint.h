@@ -9,6 +9,7 @@
 #ifndef KIN_CHECKPOINT_H
 #define KIN_CHECKPOINT_H
 
+#include <kin/analyze.h>
 #include <kin/error.h>
 
 #include <stdbool.h>
@@ -23,7 +24,7 @@ extern "C" {
  * Suspends:  unless there is nothing else to run.
  * Cancelled: KIN_ECANCELED: without giving way if it is before, and also if it
  *            happens meanwhile. */
-int kin_yield(void);
+int kin_yield(void) KIN_SUSPENDS;
 
 /* 0, or KIN_ECANCELED (made the current error) if the job is not active.  Like
  * kin_is_active it notices a timeout around the caller that is over, and then
@@ -35,7 +36,7 @@ int kin_ensure_active(void);
 bool kin_is_active(void);
 
 /* Parks until cancelled; always returns KIN_ECANCELED.  Suspends: always. */
-int kin_await_cancellation(void);
+int kin_await_cancellation(void) KIN_SUSPENDS;
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -30,6 +30,7 @@
 #ifndef KIN_CONTINUATION_H
 #define KIN_CONTINUATION_H
 
+#include <kin/analyze.h>
 #include <kin/job.h>
 
 #include <stdint.h>
@@ -57,10 +58,10 @@ typedef int kin_suspend_fn(kin_continuation continuation, void *arg);
  *            run since (prompt cancellation); start is always called.  An
  *            error it was resumed with is delivered all the same.
  * Errors:    start's, the resumer's; KIN_ENOFIBER. */
-int kin_suspend_cancellable(kin_suspend_fn *start, void *arg);
+int kin_suspend_cancellable(kin_suspend_fn *start, void *arg) KIN_SUSPENDS;
 
 /* The same, but deaf to cancellation: only a resume (or start) ends it. */
-int kin_suspend(kin_suspend_fn *start, void *arg);
+int kin_suspend(kin_suspend_fn *start, void *arg) KIN_SUSPENDS;
 
 /* Resumes with a result: a value >= 0, or a negative code. */
 int kin_resume(kin_continuation continuation, int result);

@@ -10,6 +10,7 @@
 #ifndef KIN_DEFERRED_H
 #define KIN_DEFERRED_H
 
+#include <kin/analyze.h>
 #include <kin/job.h>
 
 #ifdef __cplusplus
@@ -42,11 +43,12 @@ int kin_return(kin_scope *scope, void *value);
  *            at the caller.  If the caller is cancelled because this deferred
  *            failed, the deferred's failure.
  * Errors:    the deferred's own; KIN_ENOFIBER; KIN_EDEADLK for the caller's. */
-int kin_await(kin_deferred *deferred, void *value);
+int kin_await(kin_deferred *deferred, void *value) KIN_SUSPENDS;
 
 /* Waits for all, starting the lazy ones; fails with the first failure in time,
  * and cancels nothing.  values has room for count words, or is NULL. */
-int kin_await_all(kin_deferred *const *deferreds, size_t count, void **values);
+int kin_await_all(kin_deferred *const *deferreds, size_t count, void **values)
+    KIN_SUSPENDS;
 
 /* The value, without waiting.  Any thread.
  * Errors: KIN_EBUSY while it is not final; else the deferred's own, which may

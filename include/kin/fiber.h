@@ -31,6 +31,7 @@
 #ifndef KIN_FIBER_H
 #define KIN_FIBER_H
 
+#include <kin/analyze.h>
 #include <kin/error.h>
 
 #include <stdbool.h>
@@ -76,13 +77,13 @@ int kin_fiber_resume(kin_fiber *fiber, void *value, void **out);
 
 /* Gives value and control back to the resumer; returns the value of the next
  * resume.  Off a fiber of this kind: reported, returns NULL. */
-void *kin_fiber_suspend(void *value);
+void *kin_fiber_suspend(void *value) KIN_SUSPENDS;
 
 /* Leaves the running fiber as kin_fiber_suspend does, but continues `to` in
  * its place, which inherits the resumer: symmetric transfer.  Returns the
  * value of the next resume (or transfer) through *out.
  * Errors: as kin_fiber_resume; KIN_ENOFIBER off a fiber. */
-int kin_fiber_transfer(kin_fiber *to, void *value, void **out);
+int kin_fiber_transfer(kin_fiber *to, void *value, void **out) KIN_SUSPENDS;
 
 /* True when the body has returned; also for NULL. */
 bool kin_fiber_is_done(const kin_fiber *fiber);

@@ -33,6 +33,7 @@
 #ifndef KIN_JOB_H
 #define KIN_JOB_H
 
+#include <kin/analyze.h>
 #include <kin/context.h>
 #include <kin/error.h>
 #include <kin/time.h>
@@ -130,13 +131,13 @@ void kin_job_cancel_children(kin_job *job, kin_error *cause);
  * Cancelled: KIN_ECANCELED, even if the job is already final.
  * Errors:    KIN_ENOFIBER; KIN_EDEADLK for the caller's own job or an ancestor
  *            of it (unless the caller is cancelled). */
-int kin_join(kin_job *job);
+int kin_join(kin_job *job) KIN_SUSPENDS;
 
 /* kin_join of each in turn. */
-int kin_join_all(kin_job *const *jobs, size_t count);
+int kin_join_all(kin_job *const *jobs, size_t count) KIN_SUSPENDS;
 
 /* kin_job_cancel, then kin_join. */
-int kin_cancel_and_join(kin_job *job);
+int kin_cancel_and_join(kin_job *job) KIN_SUSPENDS;
 
 /* --- Being told ----------------------------------------------------------- */
 

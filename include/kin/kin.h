@@ -2,6 +2,7 @@
 #ifndef KIN_KIN_H
 #define KIN_KIN_H
 
+#include <kin/analyze.h>
 #include <kin/checkpoint.h>
 #include <kin/context.h>
 #include <kin/continuation.h>

@@ -30,6 +30,7 @@
 #ifndef KIN_SCOPE_H
 #define KIN_SCOPE_H
 
+#include <kin/analyze.h>
 #include <kin/context.h>
 #include <kin/deferred.h>
 #include <kin/job.h>
@@ -107,11 +108,11 @@ kin_scope *kin_current_scope(void);
  *            kin_with_context looks before body runs.
  * Errors:    body's or the first failed child's, with the others suppressed;
  *            KIN_ENOFIBER, KIN_ENOMEM: then body has not run. */
-int kin_coroutine_scope(kin_body *body, void *arg);
+int kin_coroutine_scope(kin_body *body, void *arg) KIN_SUSPENDS;
 
 /* A failed child cancels neither its siblings nor the scope, and its failure
  * goes to its handler; only body's own failure is the outcome. */
-int kin_supervisor_scope(kin_body *body, void *arg);
+int kin_supervisor_scope(kin_body *body, void *arg) KIN_SUSPENDS;
 
 typedef struct kin_context_options {
     void *arg;                      /* set by the macro                      */
@@ -135,7 +136,8 @@ typedef struct kin_context_options {
  * Errors:    KIN_ECLOSED, KIN_ENOMAIN: the dispatcher takes nothing. */
 #define kin_with_context(body, ...) \
     kin_with_context_with((body), &(kin_context_options){.arg = __VA_ARGS__})
-int kin_with_context_with(kin_body *body, const kin_context_options *options);
+int kin_with_context_with(kin_body *body, const kin_context_options *options)
+    KIN_SUSPENDS;
 
 /* --- The same as blocks (GNU C) ------------------------------------------- */
 
@@ -156,9 +158,10 @@ typedef struct kin__block {
     int turns;
 } kin__block;
 
-kin__block kin__block_scope(int *outcome, int supervisor);
-kin__block kin__block_context(int *outcome, const kin_context_options *options);
-void kin__block_leave(kin__block *block);
+kin__block kin__block_scope(int *outcome, int supervisor) KIN_SUSPENDS;
+kin__block kin__block_context(int *outcome, const kin_context_options *options)
+    KIN_SUSPENDS;
+void kin__block_leave(kin__block *block) KIN_SUSPENDS;
 
 #define KIN__BLOCK(enter) KIN__BLOCK_(enter, KIN__UNIQUE(kin__block_))
 #define KIN__BLOCK_(enter, block)                                       \

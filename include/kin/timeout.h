@@ -10,6 +10,7 @@
 #ifndef KIN_TIMEOUT_H
 #define KIN_TIMEOUT_H
 
+#include <kin/analyze.h>
 #include <kin/scope.h>
 #include <kin/time.h>
 
@@ -24,8 +25,8 @@ extern "C" {
  * Suspends:  for a duration above 0.
  * Cancelled: KIN_ECANCELED.
  * Errors:    KIN_ENOMEM. */
-int kin_delay(int64_t duration);
-int kin_delay_until(int64_t deadline);
+int kin_delay(int64_t duration) KIN_SUSPENDS;
+int kin_delay_until(int64_t deadline) KIN_SUSPENDS;
 
 /* Runs body(scope, arg) on the calling fiber, as kin_coroutine_scope does; when
  * the time is over first, cancels it and its children, waits for them, and
@@ -38,13 +39,14 @@ int kin_delay_until(int64_t deadline);
  * Cancelled: as kin_coroutine_scope; if that came first, KIN_ECANCELED.
  * Errors:    body's, a failed child's; a failure after expiry wins over
  *            KIN_ETIMEDOUT; KIN_ENOMEM. */
-int kin_with_timeout(int64_t duration, kin_body *body, void *arg);
-int kin_with_timeout_until(int64_t deadline, kin_body *body, void *arg);
+int kin_with_timeout(int64_t duration, kin_body *body, void *arg) KIN_SUSPENDS;
+int kin_with_timeout_until(int64_t deadline, kin_body *body, void *arg)
+    KIN_SUSPENDS;
 
 /* As kin_with_timeout, but its own expiry is not an error: returns 0 with
  * *expired set.  The expiry of an inner or outer timeout passes through. */
 int kin_with_timeout_or_null(int64_t duration, kin_body *body, void *arg,
-                             bool *expired);
+                             bool *expired) KIN_SUSPENDS;
 
 /* KIN_WITH_TIMEOUT(err, KIN_MS(300)) { ... }  (GNU C; see kin/scope.h)
  * err is KIN_ETIMEDOUT if the time was over before the block's end and the
@@ -56,7 +58,7 @@ int kin_with_timeout_or_null(int64_t duration, kin_body *body, void *arg,
 #define KIN_TIMEOUT_SCOPE(err, scope, duration) \
     KIN__SCOPE_BLOCK(err, scope, kin__block_timeout(&(err), (duration)))
 
-kin__block kin__block_timeout(int *outcome, int64_t duration);
+kin__block kin__block_timeout(int *outcome, int64_t duration) KIN_SUSPENDS;
 
 #pragma GCC visibility pop
 #ifdef __cplusplus
