@@ -114,6 +114,8 @@ LIBS :=
 # Landing pads for indirect branches.  No shadow stacks: a switch of stacks
 # does not honour them, and the property note must not claim otherwise.
 ifeq ($(CPU),x86_64)
+  # The inlined switch writes where a red zone would be (asm/switch.h).
+  BASE_CFLAGS  += -mno-red-zone
   BASE_CFLAGS  += -fcf-protection=branch -fstack-clash-protection
 endif
 ifeq ($(CPU),aarch64)

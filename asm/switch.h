@@ -18,11 +18,6 @@
  * Returns the value passed by whoever continues this context. */
 void *kin__switch(void **from, void *to, void *value);
 
-/* As kin__switch, for a `to` that was suspended by the same call: leaves by a
- * return, which is then predicted, and so are those of the functions around
- * it.  Where the calls differ, each of them is mispredicted instead. */
-void *kin__switch_alike(void **from, void *to, void *value);
-
 /* As kin__switch, but first calls then(arg) on the stack of `to`, when this
  * stack is no longer in use.  `to` receives arg as its value.  This is where a
  * suspended context is published: from inside `then` on, another thread may
@@ -38,5 +33,52 @@ void *kin__switch_then(void **from, void *to, void (*then)(void *arg),
 void *kin__switch_make(void *top, void (*entry)(void *value));
 
 #define KIN__SWITCH_FRAME_MAX 512
+
+/* The same, inlined: the compiler saves only what is live across it, and no
+ * call is left half-way for the return predictor to be wrong about.  For every
+ * context, however it was suspended.  The caller's object must be compiled
+ * with -mno-red-zone, because these write below the stack pointer. */
+#if defined(__x86_64__) && !defined(KIN_CONTEXT_BOOST)
+
+/* All but rbp, which travels in the frame, and what carries arguments. */
+#define KIN__SWITCH_CLOBBERS                                               \
+    "rbx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",           \
+    "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",        \
+    "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",  \
+    "cc", "memory"
+
+static inline __attribute__((always_inline)) void *
+kin__switch_here(void **from, void *to, void *value)
+{
+    __asm__ volatile("leaq    1f(%%rip), %%rcx\n\t"
+                     "movq    %%rcx, -8(%%rsp)\n\t"
+                     "jmp     kin__switch_leave\n"
+                     "1:"
+                     : "+a"(value), "+D"(from), "+S"(to)
+                     :
+                     : "rcx", "rdx", KIN__SWITCH_CLOBBERS);
+    return value;
+}
+
+static inline __attribute__((always_inline)) void *
+kin__switch_then_here(void **from, void *to, void (*then)(void *arg),
+                      void *arg)
+{
+    void *value;
+
+    __asm__ volatile("leaq    1f(%%rip), %%rax\n\t"
+                     "movq    %%rax, -8(%%rsp)\n\t"
+                     "jmp     kin__switch_leave_then\n"
+                     "1:"
+                     : "=&a"(value), "+D"(from), "+S"(to), "+d"(then),
+                       "+c"(arg)
+                     :
+                     : KIN__SWITCH_CLOBBERS);
+    return value;
+}
+#else
+#define kin__switch_here kin__switch
+#define kin__switch_then_here kin__switch_then
+#endif
 
 #endif /* KIN_ASM_SWITCH_H */

@@ -102,20 +102,6 @@ FUNC kin__switch
     LOAD_OTHER_FPCR
 END kin__switch
 
-FUNC kin__switch_alike
-    LANDING
-    SAVE
-    str     x10, [x0]
-    mov     sp, x1
-    mov     x0, x2
-    LOAD_FP_CONTROL
-    .cfi_remember_state
-    RESTORE
-    ret
-    .cfi_restore_state
-    LOAD_OTHER_FPCR
-END kin__switch_alike
-
 /* void *kin__switch_then(void **from, void *to, void (*then)(void *),
  *                        x0           x1        x2
  *                        void *arg)

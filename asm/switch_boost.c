@@ -51,11 +51,6 @@ void *kin__switch(void **from, void *to, void *value)
     return receive(jump_fcontext(to, &parcel));
 }
 
-void *kin__switch_alike(void **from, void *to, void *value)
-{
-    return kin__switch(from, to, value);
-}
-
 static void run_then(struct transfer got)
 {
     struct order order = *(struct order *)got.data;

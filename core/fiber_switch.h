@@ -15,9 +15,6 @@
  * first, when `from` is saved and may be published.  `from` is not touched any
  * more after that.
  *
- * kin__fiber_switch_alike: as kin__fiber_switch, for a `to` that was left by
- * the same call; see asm/switch.h.
- *
  * Inlined, since each call that returns after a switch is one misprediction
  * more; with a sanitizer there is more to do, in fiber_sanitize.c. */
 #if KIN__ASAN || KIN__TSAN
@@ -26,7 +23,6 @@ void *kin__fiber_switch(struct kin__thread *thread, struct kin_fiber *from,
 void kin__fiber_switch_then(struct kin__thread *thread, struct kin_fiber *from,
                             struct kin_fiber *to, void (*then)(void *arg),
                             void *arg);
-#define kin__fiber_switch_alike kin__fiber_switch
 
 /* The first thing on a fresh stack. */
 void kin__fiber_arrive(struct kin_fiber *self);
@@ -36,7 +32,7 @@ static inline void *kin__fiber_switch(struct kin__thread *thread,
                                       struct kin_fiber *to, void *value)
 {
     thread->fiber = to;
-    return kin__switch(&from->sp, to->sp, value);
+    return kin__switch_here(&from->sp, to->sp, value);
 }
 
 static inline void kin__fiber_switch_then(struct kin__thread *thread,
@@ -45,15 +41,7 @@ static inline void kin__fiber_switch_then(struct kin__thread *thread,
                                           void (*then)(void *arg), void *arg)
 {
     thread->fiber = to;
-    kin__switch_then(&from->sp, to->sp, then, arg);
-}
-
-static inline void *kin__fiber_switch_alike(struct kin__thread *thread,
-                                            struct kin_fiber *from,
-                                            struct kin_fiber *to, void *value)
-{
-    thread->fiber = to;
-    return kin__switch_alike(&from->sp, to->sp, value);
+    kin__switch_then_here(&from->sp, to->sp, then, arg);
 }
 
 static inline void kin__fiber_arrive(struct kin_fiber *self)

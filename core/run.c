@@ -314,7 +314,7 @@ int kin__park_local(void (*requeue)(struct kin_task *task))
         KIN_UNREACHABLE("a local queue with a fiber in it needs no stack");
     }
     if (to != self)                     /* most likely it has yielded, too */
-        kin__fiber_switch_alike(thread, self, to, NULL);
+        kin__fiber_switch(thread, self, to, NULL);
     dress(r);
     return 0;
 }

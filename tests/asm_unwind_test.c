@@ -67,6 +67,10 @@ enum { STACK_SIZE = 256 * 1024, FRAMES_MAX = 64 };
 /* Where a new context begins: the root of every chain in it. */
 extern char kin__switch_start[] __attribute__((visibility("hidden")));
 
+/* Where x86-64's switches leave; jumped to. */
+extern char kin__switch_leave[] __attribute__((visibility("hidden")));
+extern char kin__switch_leave_then[] __attribute__((visibility("hidden")));
+
 static void *home, *away;
 static unsigned char *stack;
 
@@ -195,6 +199,13 @@ FRAME void kin_test_wait(void)
     NO_TAIL();
 }
 
+FRAME void kin_test_waiter_here(void *value)
+{
+    (void)value;
+    for (;;)
+        kin__switch_here(&away, home, NULL);
+}
+
 FRAME void kin_test_waiter(void *value)
 {
     (void)value;
@@ -202,17 +213,26 @@ FRAME void kin_test_waiter(void *value)
         kin_test_wait();
 }
 
+/* What calls `then`, and what a context waits in that called kin__switch. */
+#if defined(__x86_64__)
+#define THEN_CALLER   kin__switch_leave_then
+#define SWITCH_CALLED FN(kin__switch),
+#else
+#define THEN_CALLER   FN(kin__switch_then)
+#define SWITCH_CALLED
+#endif
+
 TEST(a_backtrace_inside_then_goes_through_the_frames_of_the_target)
 {
     SKIP_UNLESS_OURS();
     make_context(kin_test_waiter);
     kin__switch_then(&home, away, look_from_then, NULL);    /* a new one */
     CHECK(is_chain(&inside, find(&inside, FN(look_from_then)),
-                   CHAIN(FN(look_from_then), FN(kin__switch_then),
+                   CHAIN(FN(look_from_then), THEN_CALLER,
                          kin__switch_start), true));
     kin__switch_then(&home, away, look_from_then, NULL);    /* suspended */
     CHECK(is_chain(&inside, find(&inside, FN(look_from_then)),
-                   CHAIN(FN(look_from_then), FN(kin__switch_then),
+                   CHAIN(FN(look_from_then), THEN_CALLER, SWITCH_CALLED
                          FN(kin_test_wait), FN(kin_test_waiter),
                          kin__switch_start), true));
 }
@@ -241,8 +261,8 @@ static const int saved_greg[SAVED] = { REG_RBX, REG_RBP, REG_R12, REG_R13,
 
 static struct {
     bool on;
-    int in_switch, in_alike;            /* instructions seen in each */
-    int in_then, in_start;
+    int in_switch, in_then, in_start;   /* instructions seen in each */
+    int in_leave, in_leave_then;
     int on_context;                     /* of these, on the context's stack */
     int wrong;
     struct walk first_wrong;
@@ -259,16 +279,26 @@ FRAME void kin_test_hop(void)
     NO_TAIL();
 }
 
-FRAME void kin_test_hop_alike(void)
+/* Inlined: the compiler decides what is in registers, so they say nothing. */
+FRAME void kin_test_hop_here(void)
 {
-    steps.hop = FN(kin_test_hop_alike);
-    kin__switch_alike(&home, away, NULL);
+    steps.hop = FN(kin_test_hop_here);
+    steps.is_known[0] = false;
+    kin__switch_here(&home, away, NULL);
     NO_TAIL();
 }
 
 static FRAME void do_nothing(void *arg)
 {
     (void)arg;
+    NO_TAIL();
+}
+
+FRAME void kin_test_hop_then_here(void)
+{
+    steps.hop = FN(kin_test_hop_then_here);
+    steps.is_known[0] = false;
+    kin__switch_then_here(&home, away, do_nothing, NULL);
     NO_TAIL();
 }
 
@@ -279,53 +309,78 @@ FRAME void kin_test_hop_then(void)
     NO_TAIL();
 }
 
-/* What must come below frame i, which is the instruction's own function. */
-static bool is_right(const struct walk *walk, int i, uintptr_t function,
+/* The frame of whoever called the switch that frame i is in. */
+static int caller_of(const struct walk *walk, int i)
+{
+    int below = i + 1;
+
+    if (below < walk->length &&
+        (walk->function[below] == (uintptr_t)kin__switch ||
+         walk->function[below] == (uintptr_t)kin__switch_then))
+        below++;
+    return below;
+}
+
+/* What must come from frame i on. */
+static bool is_right(const struct walk *walk, int i, bool in_start,
                      bool on_context)
 {
-    const void *self = (const void *)function;
-    if (function == (uintptr_t)kin__switch_start)
-        return on_context && is_chain(walk, i, CHAIN(self), true);
-    if (on_context)
-        return is_chain(walk, i, CHAIN(self, kin__switch_start), true) ||
-               is_chain(walk, i, CHAIN(self, FN(kin_test_wait),
-                                       FN(kin_test_waiter),
-                                       kin__switch_start), true);
-    return is_chain(walk, i, CHAIN(self, steps.hop), false);
+    if (in_start)
+        return on_context && i == walk->length;
+    if (!on_context)
+        return is_chain(walk, i, CHAIN(steps.hop), false);
+    return is_chain(walk, i, CHAIN(kin__switch_start), true) ||
+           is_chain(walk, i, CHAIN(FN(kin_test_wait), FN(kin_test_waiter),
+                                   kin__switch_start), true) ||
+           is_chain(walk, i, CHAIN(FN(kin_test_waiter_here),
+                                   kin__switch_start), true);
+}
+
+/* The function of the switch that pc is in, counted; 0: in none. */
+static uintptr_t function_at(uintptr_t pc)
+{
+    struct {
+        const void *start;
+        int *count;
+    } functions[] = {
+        { kin__switch_leave, &steps.in_leave },
+        { kin__switch_leave_then, &steps.in_leave_then },
+        { FN(kin__switch), &steps.in_switch },
+        { FN(kin__switch_then), &steps.in_then },
+        { kin__switch_start, &steps.in_start },
+        { FN(kin__switch_make), NULL },
+    };
+
+    for (int i = 0; functions[i].count; i++)
+        if (pc >= (uintptr_t)functions[i].start &&
+            pc < (uintptr_t)functions[i + 1].start) {
+            ++*functions[i].count;
+            return (uintptr_t)functions[i].start;
+        }
+    return 0;
 }
 
 static FRAME void look(const greg_t *regs)
 {
     uintptr_t pc = (uintptr_t)regs[REG_RIP], sp = (uintptr_t)regs[REG_RSP];
-    uintptr_t function;
-    if (pc >= (uintptr_t)kin__switch && pc < (uintptr_t)kin__switch_alike)
-        steps.in_switch++, function = (uintptr_t)kin__switch;
-    else if (pc >= (uintptr_t)kin__switch_alike &&
-             pc < (uintptr_t)kin__switch_then)
-        steps.in_alike++, function = (uintptr_t)kin__switch_alike;
-    else if (pc >= (uintptr_t)kin__switch_then &&
-             pc < (uintptr_t)kin__switch_start)
-        steps.in_then++, function = (uintptr_t)kin__switch_then;
-    else if (pc >= (uintptr_t)kin__switch_start &&
-             pc < (uintptr_t)kin__switch_make)
-        steps.in_start++, function = (uintptr_t)kin__switch_start;
-    else
-        return;
+    uintptr_t function = function_at(pc);
+    bool in_start = function == (uintptr_t)kin__switch_start;
 
+    if (!function)
+        return;
     bool on_context = sp > (uintptr_t)stack &&
                       sp <= (uintptr_t)stack + STACK_SIZE;
     steps.on_context += on_context;
-    if (pc == (uintptr_t)kin__switch || pc == (uintptr_t)kin__switch_alike ||
-        pc == (uintptr_t)kin__switch_then) {
+    if (pc == (uintptr_t)kin__switch || pc == (uintptr_t)kin__switch_then) {
         for (int i = 0; i < SAVED; i++)
             steps.caller[on_context].value[i] = (uintptr_t)regs[saved_greg[i]];
         steps.is_known[on_context] = true;
     }
     struct walk walk = walk_from_here();
-    int i = find(&walk, (void *)function);
-    bool right = is_right(&walk, i, function, on_context);
+    int caller = caller_of(&walk, find(&walk, (void *)function));
+    bool right = is_right(&walk, caller, in_start, on_context);
     if (right && steps.is_known[on_context])
-        right = memcmp(&walk.saved[i + 1], &steps.caller[on_context],
+        right = memcmp(&walk.saved[caller], &steps.caller[on_context],
                        sizeof(struct saved)) == 0;
     if (!right && steps.wrong++ == 0) {
         steps.first_wrong = walk;
@@ -369,8 +424,18 @@ static void step_through(int flags)
     __asm__ volatile("int3");
     kin_test_hop();                     /* to a new context and back */
     kin_test_hop();                     /* to a suspended one and back */
-    kin_test_hop_alike();
+    kin_test_hop_here();
     kin_test_hop_then();
+    kin_test_hop_then_here();
+    __asm__ volatile("int3");
+
+    /* To one that has suspended inline. */
+    make_context(kin_test_waiter_here);
+    steps.is_known[1] = false;
+    __asm__ volatile("int3");
+    kin_test_hop();
+    kin_test_hop_here();
+    kin_test_hop_then_here();
     __asm__ volatile("int3");
 
     /* To a new one with another x87 control word, and back to ours. */
@@ -392,15 +457,16 @@ static void check_steps(void)
             fprintf(stderr, "  frame %d: %#lx\n", i,
                     (unsigned long)steps.first_wrong.function[i]);
         FAIL("%d of %d: first at kin__switch%+ld", steps.wrong,
-             steps.in_switch + steps.in_alike + steps.in_then +
-                 steps.in_start,
+             steps.in_switch + steps.in_then + steps.in_start +
+                 steps.in_leave + steps.in_leave_then,
              (long)(steps.wrong_pc - (uintptr_t)kin__switch));
     }
-    /* Out and back, twice, and back from two hops with then; at least the
-     * six pushes and six pops each time. */
-    CHECK(steps.in_switch > 6 * 12);
-    CHECK(steps.in_alike > 12);
-    CHECK(steps.in_then > 2 * 12);
+    /* Calls: out and back twice, and back from whatever else called; at least
+     * the five pushes and five pops each time.  Leaving: each way, each time */
+    CHECK(steps.in_switch > 6 * 10);
+    CHECK(steps.in_then > 2 * 10);
+    CHECK(steps.in_leave > 10 * 12);
+    CHECK(steps.in_leave_then > 4 * 12);
     CHECK(steps.in_start >= 2 * 2);
     CHECK(steps.on_context > steps.in_switch / 2);
 }
@@ -488,11 +554,11 @@ TEST(gdb_unwinds_at_every_instruction_of_a_switch)
     char *output = gdb("break kin_test_entry\n" "run\n" "delete\n"
                        "break *kin__switch\n" "continue\n" "delete\n"
                        "set $i = 0\n"
-                       "while $i < 40\n" "  bt\n" "  stepi\n"
+                       "while $i < 50\n" "  bt\n" "  stepi\n"
                        "  set $i = $i + 1\n" "end\n",
                        "a_backtrace_inside_a_context_ends_at_its_root");
     check_clean(output);
-    CHECK_EQ(count(output, "\n#0 "), 40);
+    CHECK_EQ(count(output, "\n#0 "), 50);
     CHECK(count(output, ROOT) >= 10);           /* before rsp moves */
     CHECK(count(output, "main (") >= 10);       /* and after */
 }

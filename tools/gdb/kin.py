@@ -20,9 +20,8 @@ import gdb.unwinder
 # How a suspended context lies in memory: asm/switch_<cpu>.S.
 LAYOUTS = {
     "i386:x86-64": {
-        "size": 0x40, "sp": "rsp", "pc": ("rip", 0x38),
-        "saved": {"r12": 0x08, "r13": 0x10, "r14": 0x18, "r15": 0x20,
-                  "rbx": 0x28, "rbp": 0x30},
+        "size": 0x18, "sp": "rsp", "pc": ("rip", 0x10),
+        "saved": {"rbp": 0x08},
     },
     "aarch64": {
         "size": 0xb0, "sp": "sp", "pc": ("pc", 0x98),
