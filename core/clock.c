@@ -1,4 +1,6 @@
 /* clock.c -- the monotonic clock. */
+#include "core/clock.h"
+
 #include "core/check.h"
 #include "kin/time.h"
 
@@ -9,6 +11,14 @@ int64_t kin_now(void)
     struct timespec now;
 
     KIN_CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (int64_t)now.tv_sec * KIN_S(1) + now.tv_nsec;
+}
+
+int64_t kin__now_coarse(void)
+{
+    struct timespec now;
+
+    KIN_CHECK(clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0);
     return (int64_t)now.tv_sec * KIN_S(1) + now.tv_nsec;
 }
 

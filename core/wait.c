@@ -10,6 +10,7 @@
 
 #include "core/chance.h"
 #include "core/check.h"
+#include "core/clock.h"
 #include "core/thread.h"
 
 #include <sched.h>
@@ -143,6 +144,7 @@ int kin__wait_park(struct kin__wait *wait)
     /* relaxed: publish() and settle() look again */
     if (state_of(atomic_load_explicit(&r->wait_word, memory_order_relaxed))
         == KIN__WAIT_UNDECIDED) {
+        wait->since = kin__now_coarse();
         err = kin__park(publish, wait);
         if (err && !move_undecided(wait, KIN__WAIT_CANCELLED))
             err = 0;                    /* decided meanwhile: no need to park */

@@ -50,6 +50,7 @@ struct kin__wait {
     const char *what;       /* "delay"; NULL: nobody has said                */
     const void *target;     /* of the layer above: what it waits for         */
     int64_t until;          /* when it ends by itself, or 0                  */
+    int64_t since;          /* kin__now_coarse() when it parked              */
 
     /* Written under BUSY, read by the fiber after settling.  outcome is IDLE
      * if nobody has decided. */

@@ -103,7 +103,7 @@ struct sight {
     const char *what;                   /* NULL: it is not parked            */
     const char *target_kind;            /* NULL: no job                      */
     char target[NAME_SIZE], dispatcher[NAME_SIZE];
-    int64_t until;
+    int64_t until, since;
     bool own_clock;
     size_t count;
     const void *at[KIN__DUMP_FRAMES];
@@ -122,6 +122,7 @@ static void look_at_wait(struct sight *sight, const struct kin__wait *wait)
 
     sight->what = wait->what ? wait->what : "something";
     sight->until = wait->until;
+    sight->since = wait->since;
     if (target) {
         sight->target_kind = kind_of(target);
         copy(sight->target, given_name(target));
@@ -150,9 +151,20 @@ static void look_at_fiber(struct sight *sight, struct kin__coroutine *co,
     kin__wait_let_go(r);
 }
 
+/* The clock that stamped it may be behind by a tick. */
+static void add_duration(struct kin__dump *dump, int64_t waited)
+{
+    if (waited < KIN_S(1))
+        kin__dump_add(dump, ", for %" PRId64 " ms",
+                      waited > 0 ? waited / KIN_MS(1) : 0);
+    else
+        kin__dump_add(dump, ", for %" PRId64 ".%" PRId64 " s",
+                      waited / KIN_S(1), waited % KIN_S(1) / KIN_MS(100));
+}
+
 static void add_wait(struct kin__dump *dump, const struct sight *sight)
 {
-    int64_t left = sight->until - kin_now();
+    int64_t now = kin_now(), left = sight->until - now;
 
     kin__dump_add(dump, "%s", sight->what);
     if (sight->target_kind && (!sight->target[0]
@@ -160,6 +172,7 @@ static void add_wait(struct kin__dump *dump, const struct sight *sight)
         kin__dump_add(dump, " %s", sight->target_kind);
     else if (sight->target_kind)
         add_name(dump, " ", sight->target);
+    add_duration(dump, now - sight->since);
     if (!sight->until || sight->until == KIN_NEVER)
         return;
     if (sight->own_clock)

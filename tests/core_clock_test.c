@@ -1,5 +1,5 @@
 /* The monotonic clock, and deadlines that saturate. */
-#include "kin/time.h"
+#include "core/clock.h"
 #include "tests/check.h"
 
 #include <time.h>
@@ -62,6 +62,22 @@ TEST(durations_are_nanoseconds)
     CHECK_EQ(KIN_MS(7), 7000000);
     CHECK_EQ(KIN_S(7), 7000000000);
     CHECK_EQ(KIN_MS(1.5), 1500000);
+}
+
+/* It is the clock as it was some time ago, and gets on. */
+TEST(the_coarse_clock_is_behind_the_fine_one_but_follows_it)
+{
+    int64_t first = kin__now_coarse();
+
+    CHECK(first <= kin_now());
+    for (int64_t last = first; last == first;) {
+        int64_t before = kin_now();
+        last = kin__now_coarse();
+        CHECK(last >= first);
+        CHECK(last <= kin_now());
+        if (last == first)
+            CHECK(before - last < check_slow(KIN_S(1)));
+    }
 }
 
 TEST_MAIN

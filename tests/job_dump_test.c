@@ -163,8 +163,8 @@ TEST_ON_LOOP(each_kind_of_wait_is_named)
     yield_times(5);
 
     char *text = dump_text();
-    CHECK_LINE(text, "slow", "active launch", "at here.c:1, fiber 0x", ": delay, 99",
-               " ms left");
+    CHECK_LINE(text, "slow", "active launch", "at here.c:1, fiber 0x",
+               ": delay, for ", " ms, 99", " ms left");
     CHECK_LINE(text, "joins", ": join \"slow\"");
     CHECK_LINE(text, "value", "active async", ": delay, ");
     CHECK_LINE(text, "awaits", ": await \"value\"");
@@ -172,8 +172,8 @@ TEST_ON_LOOP(each_kind_of_wait_is_named)
     CHECK_LINE(text, "all", ": await_all");
     CHECK_LINE(text, "deaf", ": suspend");
     CHECK_LINE(text, "hears", ": suspend_cancellable");
-    CHECK_LINE(text, "ever", ": await_cancellation");
-    CHECK_LINE(text, "parent", "1 child: children of supervisor_scope");
+    CHECK_LINE(text, "ever", ": await_cancellation, for ");
+    CHECK_LINE(text, "parent", "1 child: children of supervisor_scope, for ");
     CHECK(strstr(text, "completing supervisor_scope, in fiber 0x"));
     CHECK(strstr(text, "active timeout, in fiber 0x"));
     CHECK_EQ(indent_of(text, "\"grandchild\""),
@@ -185,6 +185,59 @@ TEST_ON_LOOP(each_kind_of_wait_is_named)
     yield_times(3);
     kin_job_cancel_children(kin_current_job(), NULL);
     yield_times(3);
+}
+
+/* For how many milliseconds its fiber has waited, as the dump says. */
+static int64_t waited_ms(const char *name)
+{
+    char *text = dump_text(), *line = line_of(text, name);
+    const char *at = strstr(line, ", for ");
+    long whole = 0, part = 0;
+    CHECK(at != NULL);
+    if (sscanf(at, ", for %ld.%ld s", &whole, &part) == 2)
+        whole = 1000 * whole + 100 * part;
+    else
+        CHECK_EQ(sscanf(at, ", for %ld ms", &whole), 1);
+    free(line);
+    free(text);
+    return whole;
+}
+
+/* Real time is the subject.  The clock of the stamp ticks every 10 ms at worst,
+ * and seconds are told by tenths. */
+TEST_ON_LOOP(how_long_a_fiber_has_waited_is_told)
+{
+    enum { STEPS = 3, STEP_MS = 550, TICK_MS = 20, TENTH_MS = 100 };
+    KIN_AUTO(kin_deferred) gate = new_deferred(NULL);
+    int64_t before = kin_now(), after;
+
+    CHECK_EQ(kin_launch(scope, wait_for_await, gate, .name = "gated"), 0);
+    yield_times(2);
+    after = kin_now();
+    for (int i = 0; i < STEPS; i++) {
+        int64_t first = (kin_now() - after) / KIN_MS(1);
+        int64_t said = waited_ms("gated");
+        CHECK(said >= first - TENTH_MS);
+        CHECK(said <= (kin_now() - before) / KIN_MS(1) + TICK_MS);
+        CHECK_EQ(kin_delay(KIN_MS(STEP_MS)), 0);
+    }
+    open_gate(gate);
+}
+
+/* A wait begins anew whenever the fiber parks. */
+TEST_ON_LOOP(a_fiber_that_waits_again_has_waited_for_no_time)
+{
+    kin_continuation one;
+
+    CHECK_EQ(kin_launch(scope, wait_for_delay, NULL, .name = "long"), 0);
+    yield_times(2);
+    CHECK_EQ(kin_delay(KIN_MS(200)), 0);
+    CHECK_EQ(kin_launch(scope, wait_for_resume, &one, .name = "short"), 0);
+    yield_times(2);
+    CHECK(waited_ms("long") >= 200 - 20);
+    CHECK(waited_ms("short") < waited_ms("long"));
+    CHECK_EQ(kin_resume(one, 0), 0);
+    kin_job_cancel_children(kin_current_job(), NULL);
 }
 
 TEST_ON_LOOP(states_and_kinds_are_named)

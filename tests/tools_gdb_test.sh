@@ -36,8 +36,7 @@ static int family(kin_scope *scope, void *arg)
     err = err ? err : kin_launch(scope, joins, job, .name = "joiner");
     err = err ? err : kin_launch(scope, joins, job, .name = "lazy",
                                  .start = KIN_START_LAZY);
-    for (int i = 0; i < 5 && !err; i++)
-        err = kin_yield();
+    err = err ? err : kin_delay(KIN_MS(300));
     stopped();
     if (arg)
         abort();
@@ -85,11 +84,16 @@ said() {
     grep -qE -- "$1" "$scratch/said"
 }
 
+# They are looked at after 300 ms, by a clock that ticks at least every 20 ms.
+waited='(2[89][0-9]|[3-9][0-9]{2}) ms|[0-9]{1,2}\.[0-9] s'
+waited="($waited)"
+
 tree_is_said() {
     said '^kin: live jobs$'
     said '^active blocking on ".*" at .*family.c:.*, 3 children: running$'
-    said '^  active launch "sleeper" .*, fiber 0x[0-9a-f]+: delay, until [0-9]+ ms'
-    said '^  active launch "joiner" .*, fiber 0x[0-9a-f]+: join "sleeper"$'
+    said '^  active launch "sleeper" .*, fiber 0x[0-9a-f]+: delay, for .*, until [0-9]+ ms'
+    said '^  active launch "joiner" .*, fiber 0x[0-9a-f]+: join "sleeper", for '
+    said "\"joiner\" .*, for $waited\$"
     said '^  new launch "lazy" .*: not started$'
     said '^kin: 4 jobs$'
 }
@@ -133,6 +137,16 @@ a_parked_fiber_in_a_core_file_has_a_backtrace() {
     said '^#[0-9]+ .*kin_join \('
 }
 run a_parked_fiber_in_a_core_file_has_a_backtrace
+
+# Its date is then no help: it has been copied, say.
+in_a_core_file_without_its_date_a_fiber_has_waited_at_least_so_long() {
+    program
+    core 'kin jobs'
+    touch -d '2 days ago' "$scratch"/core*
+    examine 'kin jobs'
+    said "\"sleeper\" .*: delay, for at least [0-9]+ ms, until"
+}
+run in_a_core_file_without_its_date_a_fiber_has_waited_at_least_so_long
 
 a_core_file_of_gdb_shows_the_tree_or_what_is_missing() {
     program

@@ -8,8 +8,8 @@
  *     kin: live jobs
  *     active blocking on "EventLoop" at a.c:30, fiber 0x7f00, 1 child: running
  *       active scope, in fiber 0x7f00, 2 children
- *         active async "a" on "IO" at a.c:8, fiber 0x7f14: delay, 20 ms left
- *             kin_delay+0x6d (libkin.so.0+0x1e49d)
+ *         active async "a" on "IO" at a.c:8, fiber 0x7f14: join "b", for 3.2 s
+ *             kin_join+0x6d (libkin.so.0+0x1e49d)
  *             load_user+0x1c (page+0x2c9c)
  *         new launch "b" on "IO" at a.c:9, fiber 0x7f28: not started
  *     kin: 4 jobs
@@ -26,8 +26,10 @@
  *          block ("in fiber ID"): of the fiber it is on
  *   N      how many children have not ended; nothing if none
  *   DOES   for a fiber's own job, what that waits for:
- *          join "NAME", await "NAME", await_all; children of KIND;
- *          delay, N ms left; await_cancellation; suspend, suspend_cancellable;
+ *          join "NAME", await "NAME", await_all; children of KIND; delay;
+ *          await_cancellation; suspend, suspend_cancellable;
+ *          with how long it has waited, "for 20 ms" or "for 3.2 s" (to 10 ms),
+ *          and if it ends by itself, "N ms left";
  *          or: not started; queued; running (or ready to go on); woken;
  *          hop (to another dispatcher); body ended
  *

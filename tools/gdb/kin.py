@@ -10,9 +10,17 @@ debug information describes, of kin and of nobody else.  A fiber's frames come
 from an unwinder that, while the command runs, has the newest frame of the
 selected thread called from where the fiber stopped.
 
+How long a fiber has waited is told up to now for a live process here, up to its
+date for a core file; where neither serves (another machine's), up to the last
+time that a fiber has parked, "at least".
+
 A core file should be the kernel's: gdb's generate-core-file gives up on a
 mapping at the first page that cannot be read, such as a guard of a stack.
 """
+
+import os
+import re
+import time
 
 import gdb
 import gdb.unwinder
@@ -127,6 +135,60 @@ def name_of(job):
     return text(context["name"]) if int(context) else None
 
 
+# --- The time --------------------------------------------------------------
+
+SECOND = 1000000000
+TICK = SECOND // 50             # the clock of the stamps is as late as that
+
+
+def core_file():
+    """The path of the core file that is looked at, or None."""
+    said = gdb.execute("info files", to_string=True)
+    found = re.search(r"core dump file:\n\s*[`'](.*)', file type", said)
+    return found.group(1) if found else None
+
+
+def newest_stamp():
+    stamps = [0]
+    for _, job in jobs():
+        if has_coroutine(job):
+            runnable = coroutine_of(job)["runnable"]
+            if int(runnable["wait_word"]) & WAIT_STATE == PARKED:
+                stamps.append(int(runnable["wait"]["since"]))
+    return max(stamps)
+
+
+def now_of_inferior():
+    """Its kin_now(), and whether it may be later than that."""
+    newest, now = newest_stamp(), time.monotonic_ns()
+    core = core_file()
+    connection = gdb.selected_inferior().connection
+    if core is not None:
+        now -= time.time_ns() - os.stat(core).st_mtime_ns
+    elif connection is None or connection.type != "native":
+        now = 0
+    if newest <= now + TICK and now <= time.monotonic_ns():
+        return now, False
+    return newest, True
+
+
+class Clock:
+    """What time it is, found out once a command."""
+    now, at_least = 0, False
+
+    @classmethod
+    def read(cls):
+        cls.now, cls.at_least = now_of_inferior()
+
+
+def waited_text(since):
+    waited = max(0, Clock.now - since)
+    said = ", for at least " if Clock.at_least else ", for "
+    if waited < SECOND:
+        return said + "%d ms" % (waited // 1000000)
+    return said + "%d.%d s" % (waited // SECOND, waited % SECOND * 10 // SECOND)
+
+
 # --- A line ----------------------------------------------------------------
 
 def target_text(wait):
@@ -141,6 +203,7 @@ def target_text(wait):
 
 def wait_text(wait):
     said = (text(wait["what"]) or "something") + target_text(wait)
+    said += waited_text(int(wait["since"]))
     until = int(wait["until"])
     if until not in (0, NEVER):
         said += ", until %d ms of the clock" % (until // 1000000)
@@ -317,6 +380,7 @@ class KinJobs(gdb.Command):
 
     def invoke(self, argument, from_tty):
         count = 0
+        Clock.read()
         print("kin: live jobs")
         for level, job in jobs():
             count += 1
@@ -336,6 +400,7 @@ class KinFiber(gdb.Command):
         words = gdb.string_to_argv(argument)
         if len(words) not in (1, 2) or words[1:] not in ([], ["bt"]):
             raise gdb.GdbError("kin fiber ID [bt]")
+        Clock.read()
         coroutine = find(words[0])
         print(line_of(coroutine["job"].address))
         if words[1:]:
