@@ -183,7 +183,6 @@ EXAMPLE_SRC := $(wildcard examples/*.c)
 EXAMPLE_DIR := $(patsubst examples/%/,%,$(sort $(dir $(wildcard examples/*/*.c))))
 EXAMPLES := $(patsubst examples/%.c,$(O)/bin/%,$(EXAMPLE_SRC)) \
             $(EXAMPLE_DIR:%=$(O)/bin/%)
-BENCHES  := $(patsubst bench/%.c,$(O)/bench/%,$(wildcard bench/*.c))
 
 # A test program is named after the layer up to which it is linked.
 wanted      = $(strip $(foreach t,$(1),$(if $(filter $(subst *,%,$(TESTS)),\
@@ -192,7 +191,7 @@ TEST_SRC   := $(call wanted,$(wildcard tests/*_test.c tests/*_stress.c tests/*_s
 TEST_BIN   := $(TEST_SRC:tests/%.c=$(O)/tests/%)
 SHELL_TEST := $(call wanted,$(wildcard tests/*_test.sh))
 
-DEP := $(OBJ:.o=.d) $(TEST_BIN:=.d) $(O)/tests/check.d $(BENCHES:=.d) \
+DEP := $(OBJ:.o=.d) $(TEST_BIN:=.d) $(O)/tests/check.d \
        $(patsubst %.c,$(O)/%.d,$(EXAMPLE_SRC) $(wildcard examples/*/*.c))
 
 # Parallel unless -j says otherwise.
@@ -242,7 +241,7 @@ $(O)/libkin.so: $(OBJ) tools/exports.map
 
 # ------------------------------------------- examples, benchmarks, install
 
-.PHONY: examples run bench install uninstall
+.PHONY: examples run install uninstall
 examples: $(EXAMPLES) ## the examples, in build/<configuration>/bin
 
 need-%:
@@ -269,11 +268,7 @@ $(patsubst %.c,$(O)/%.o,$(wildcard examples/libuv_*.c)): | need-UV
 run: $(O)/bin/kinsum ## kinsum on this repository, compared with sha256sum
 	examples/kinsum/run.sh $<
 
-$(BENCHES): $(O)/bench/%: $(O)/bench/%.o $(O)/libkin.a
-	$(call say,LD,$@)$(LINK) $^ $(LIBS) -lm -o $@
-
-bench: $(BENCHES) ## the benchmarks in bench/, one after the other
-	@for b in $^; do echo "== $${b##*/}"; $$b || exit 1; done
+include $(wildcard bench/bench.mk)
 
 DEST = $(DESTDIR)$(PREFIX)
 DESTLIB = $(DESTDIR)$(LIBDIR)
@@ -299,7 +294,8 @@ clean: ## removes the build directory
 	rm -rf $(BUILD)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' \
+	  Makefile $(wildcard bench/bench.mk)
 	@echo; sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
 
 # ------------------------------------------------------------------- tests

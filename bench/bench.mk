@@ -1,0 +1,36 @@
+# bench.mk -- the benchmark suite; see bench/README.md.
+#
+#   W=W1,W3      these workloads        QUICK=1      small, 3 rounds
+#   PEERS=go,st  these peers; none: PEERS=           ROUNDS=n
+#   MERGE=1      keeps the results of other cases in build/bench
+#   NICE=-20     for a machine that is busy otherwise; as root
+
+BENCH_OUT := $(BUILD)/bench
+BENCHES   := $(patsubst bench/%.c,$(O)/bench/%,$(wildcard bench/w*.c))
+
+NEED_BENCH := python3=python3
+NEED_BENCH_DEPS := $(NEED_BENCH) gnuplot-nox=gnuplot valgrind=valgrind
+
+-include $(wildcard bench/peers/peers.mk)
+-include $(wildcard $(BENCHES:=.d) $(O)/bench/harness.d)
+
+.PHONY: bench bench-deps bench-kin bench-peers bench-publish
+$(O)/bench/harness.o: OBJ_CFLAGS := -DBENCH_VERSION='"$(VERSION)"'
+$(BENCHES): $(O)/bench/%: $(O)/bench/%.o $(O)/bench/harness.o $(O)/libkin.a
+	$(call say,LD,$@)$(LINK) $^ $(LIBS) -lm -o $@
+
+bench-kin: $(BENCHES)
+
+BENCH_RUN = bench/run --kin $(O)/bench --peers $(BENCH_OUT)/peers \
+            --out $(BENCH_OUT)
+
+bench: $(BENCHES) bench-peers | need-BENCH ## measures kin and its peers: W=W1,W3 QUICK=1 PEERS=go
+	@$(BENCH_RUN) --workloads "$(W)" $(if $(QUICK),--quick) \
+	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MERGE),--merge) $(if $(NICE),--nice $(NICE)) \
+	  $(if $(filter undefined,$(origin PEERS)),,--only "$(PEERS)")
+
+bench-publish: | need-BENCH ## puts the results in build/bench into docs/PERFORMANCE.md
+	@$(BENCH_RUN) --publish docs/PERFORMANCE.md
+
+bench-deps: ## installs what the benchmarks and the peers need
+	@tools/need.sh $(NEED_BENCH_DEPS) $(NEED_PEERS)
