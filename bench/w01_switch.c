@@ -6,7 +6,8 @@
  *
  *   switch  kin__switch: a function, the ABI's whole state.  This is what
  *           compares with fcontext.
- *   park    kin__fiber_switch_alike: how kin leaves a fiber that yields
+ *   park    kin__fiber_switch: how kin leaves a fiber that parks or yields,
+ *           inlined, so that only what is live is saved
  *   fiber   kin/fiber.h: a resume and a suspend are two
  *   floor   see above */
 #include "bench/harness.h"
@@ -47,26 +48,20 @@ static uint64_t switches(struct bench *bench)
 
 static struct kin_fiber *native, *other;
 
-/* One call for both, as all parking fibers come by one. */
-static __attribute__((noinline)) void park(struct kin_fiber *from,
-                                           struct kin_fiber *to)
-{
-    kin__fiber_switch_alike(kin__thread(), from, to, NULL);
-}
+static struct kin__thread *thread;
 
 static void park_again(void *unused)
 {
     (void)unused;
     for (;;) {
         turns++;
-        park(other, native);
+        kin__fiber_switch(thread, other, native, NULL);
     }
 }
 
 static uint64_t parks(struct bench *bench)
 {
-    struct kin__thread *thread = kin__thread();
-
+    thread = kin__thread();
     native = thread->fiber;
     if (!other)
         other = kin__fiber_get(thread, 0, park_again);
@@ -74,7 +69,7 @@ static uint64_t parks(struct bench *bench)
     turns = 0;
     bench_begin(bench);
     for (int i = 0; i < TRIPS; i++)
-        park(native, other);
+        kin__fiber_switch(thread, native, other, NULL);
     bench_end(bench, 2.0 * TRIPS);
     return turns;
 }

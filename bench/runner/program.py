@@ -24,6 +24,12 @@ def settle(cpus, nice):
     os.sched_setaffinity(0, cpus)
     if nice:
         os.nice(nice)
+        os.setsid()
+        try:                        # the same for the session as a group
+            with open("/proc/self/autogroup", "w") as group:
+                group.write(str(nice))
+        except OSError:
+            pass
 
 
 class Program:
