@@ -28,8 +28,10 @@ PUBLIC += job:checkpoint,context,continuation,deferred,dump,job,kin,launch,scope
 LONG_FILES     :=
 LONG_FUNCTIONS :=
 
-# The one file that may define a thread-local variable.
+# The one file that may define a thread-local variable, and the one that looks
+# at the environment.
 THREAD_LOCAL := core/thread.c
+ENVIRONMENT  := core/environment.c
 
 # ------------------------------------------------------------- test matrix
 
@@ -365,7 +367,7 @@ test: | need-TEST test-programs ## builds and runs the tests of one configuratio
 	   $(RUN_BIN) $(RUN_SHELL)
 
 CHECKS ?= check-layers check-symbols check-headers check-orders check-tidy \
-          check-tls check-words analyze
+          check-tls check-env check-words analyze
 
 check: ## everything: the checks of the source, and the tests in all of MATRIX=
 	@tools/need.sh $(NEED_CHECK)
@@ -404,6 +406,10 @@ check-tidy: ## sizes of files, functions and lines
 check-tls: ## thread-local variables live in one file
 	@! grep -nE '^[^*]*\b(_Thread_local|__thread|thread_local)\b' \
 	  $(filter-out $(THREAD_LOCAL),$(SRC) $(HDR) $(API)) /dev/null
+
+check-env: ## the environment is looked at in one file
+	@! grep -nE '\b(secure_getenv|getenv|environ)\b' \
+	  $(filter-out $(ENVIRONMENT),$(SRC) $(HDR) $(API)) /dev/null
 
 check-words: ## no leftover marks, no names that POSIX owns
 	@! grep -d skip -nE '\bXX[X]\b|FIX[M]E' $(ALL_TEXT) /dev/null 2>/dev/null

@@ -16,12 +16,11 @@
  * Larger classes have smaller magazines, and from 2 MiB on one stack each. */
 #include "core/stack_internal.h"
 
+#include "core/environment.h"
 #include "core/memory.h"
 #include "core/overflow.h"
 
 #include <pthread.h>
-#include <stdlib.h>
-#include <sys/auxv.h>
 
 #define DEFAULT_LIMIT ((size_t)128 << 20)
 
@@ -43,8 +42,7 @@ static atomic_uint trims;
 
 static void start(void)
 {
-    const char *wish =
-        getauxval(AT_SECURE) ? NULL : getenv("KIN_WIPE_STACKS");
+    const char *wish = kin__environment("KIN_WIPE_STACKS");
 
     wipes = wish && *wish && !(wish[0] == '0' && wish[1] == '\0');
     kin__stack_is_watched = wipes || KIN__ASAN;

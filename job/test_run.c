@@ -3,6 +3,7 @@
 #include "job/test_scheduler.h"
 
 #include "core/check.h"
+#include "core/environment.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "dispatch/scheduler.h"
@@ -264,7 +265,7 @@ static int make_background(struct kin__test_run *run, kin_context *context)
 /* Of the environment, if a seed is wanted at all. */
 static uint64_t choose_seed(uint64_t seed)
 {
-    const char *text = seed ? getenv("KIN_SEED") : NULL;
+    const char *text = seed ? kin__environment("KIN_SEED") : NULL;
     unsigned long long replaced;
     char *end;
 

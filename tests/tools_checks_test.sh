@@ -73,7 +73,7 @@ fails() {
 a_good_tree_passes_every_check() {
     good_tree
     check check-layers check-symbols check-headers check-orders check-tidy \
-          check-tls check-words analyze
+          check-tls check-env check-words analyze
 }
 run a_good_tree_passes_every_check
 
@@ -421,6 +421,13 @@ END
     fails analyze "'kin__change' requires holding spinlock 'kin__lock'"
 }
 run a_lock_that_is_needed_and_not_held_is_found
+
+a_second_look_at_the_environment_is_found() {
+    good_tree
+    echo 'const char *kin__word(void) { return getenv("WORD"); }' >> job/high.c
+    fails check-env 'job/high.c:.*WORD'
+}
+run a_second_look_at_the_environment_is_found
 
 a_leftover_mark_is_found() {
     good_tree
