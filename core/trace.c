@@ -1,9 +1,19 @@
-/* trace.c -- see trace.h. */
+/* trace.c -- see trace.h.
+ *
+ * The compiler's unwinder and dladdr() do what glibc's backtrace() and
+ * backtrace_symbols() would; Android has those two only from level 33 on. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "core/trace.h"
 
 #include "asm/switch.h"
 #include "core/sanitize.h"
 
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <unwind.h>
 
 #if KIN__ASAN || KIN__TSAN || defined(KIN_CONTEXT_BOOST)
@@ -39,8 +49,7 @@ void kin__trace_prepare(void)
     const void *at[4];
     struct trace trace = { .at = at, .room = 4 };
 
-    if (CAN_TRACE)
-        _Unwind_Backtrace(take, &trace);
+    _Unwind_Backtrace(take, &trace);
 }
 
 /* On the stack of the parked fiber, called by kin__switch_then. */
@@ -64,4 +73,32 @@ size_t kin__trace(const struct kin_fiber *fiber, const void **at, size_t room)
         return 0;
     kin__switch_then(&trace.self, fiber->sp, collect, &trace);
     return trace.count;
+}
+
+__attribute__((noinline)) size_t kin__trace_here(const void **at, size_t room)
+{
+    struct trace trace = { .at = at, .room = room, .skip = 1 };
+
+    _Unwind_Backtrace(take, &trace);
+    return trace.count;
+}
+
+/* dladdr() names the function that covers the address, not the nearest: what
+ * is not exported has no name. */
+size_t kin__trace_name(uintptr_t address, char *buffer, size_t size)
+{
+    const void *call = (const void *)(address - 1); /* it may be the last one */
+    char function[256] = "";
+    const char *module;
+    Dl_info info;
+
+    if (!dladdr(call, &info) || !info.dli_fname)
+        return (size_t)snprintf(buffer, size, "0x%" PRIxPTR, address);
+    if (info.dli_sname)
+        snprintf(function, sizeof function, "%.200s+0x%" PRIxPTR " ",
+                 info.dli_sname, address - (uintptr_t)info.dli_saddr);
+    module = strrchr(info.dli_fname, '/');
+    return (size_t)snprintf(buffer, size, "%s(%s+0x%" PRIxPTR ")", function,
+                            module ? module + 1 : info.dli_fname,
+                            address - (uintptr_t)info.dli_fbase);
 }

@@ -1,5 +1,6 @@
-/* core/trace.h -- where a parked fiber stopped: its return addresses.
+/* core/trace.h -- where a fiber is: return addresses, and their names.
  *
+ * Of the running fiber they are got by unwinding; of a parked one with a trick.
  * Nothing here is compiled with frame pointers, so a stack is read by the
  * unwinder, and that reads the stack it runs on.  So the unwinder is run *on*
  * the parked fiber's stack, below what it has saved, by kin__switch_then, whose
@@ -13,6 +14,7 @@
 #include "core/fiber.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* A fiber with less than that left on its stack is not traced. */
 #define KIN__TRACE_ROOM ((size_t)12 << 10)
@@ -26,5 +28,15 @@ void kin__trace_prepare(void);
  * done: with sanitizers, which would have to be told of every step, and with
  * Boost's switch. */
 size_t kin__trace(const struct kin_fiber *fiber, const void **at, size_t room);
+
+/* The same of the calling stack, from the caller's own frame outwards. */
+size_t kin__trace_here(const void **at, size_t room);
+
+/* Writes "function+0x1d (module+0x4210)" for a return address: the function
+ * only if it is exported, "0x..." if the address is in no module.  The length,
+ * as snprintf. */
+size_t kin__trace_name(uintptr_t address, char *buffer, size_t size);
+
+#define KIN__TRACE_NAME 512         /* bytes that nearly all names fit       */
 
 #endif /* KIN_CORE_TRACE_H */

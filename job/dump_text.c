@@ -14,9 +14,7 @@
 #include "kin/dispatcher.h"
 #include "kin/time.h"
 
-#include <dlfcn.h>
 #include <inttypes.h>
-#include <link.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -214,29 +212,12 @@ static void add_doing(struct kin__dump *dump, const struct sight *sight,
 
 /* --- Its backtrace -------------------------------------------------------- */
 
-/* The name only if the symbol covers the address: what is not exported has
- * none, and its neighbour's misleads. */
 static void add_symbol(struct kin__dump *dump, uintptr_t address)
 {
-    const void *call = (const void *)(address - 1); /* it may be the last one */
-    const char *module;
-    Dl_info info;
-    void *extra = NULL;
-    const ElfW(Sym) *symbol;
+    char text[KIN__TRACE_NAME];
 
-    if (!dladdr1(call, &info, &extra, RTLD_DL_SYMENT) || !info.dli_fname) {
-        kin__dump_add(dump, "0x%" PRIxPTR "\n", address);
-        return;
-    }
-    symbol = extra;
-    if (symbol && info.dli_sname
-        && address - (uintptr_t)info.dli_saddr <= symbol->st_size)
-        kin__dump_add(dump, "%s+0x%" PRIxPTR " ", info.dli_sname,
-                      address - (uintptr_t)info.dli_saddr);
-    module = strrchr(info.dli_fname, '/');
-    kin__dump_add(dump, "(%s+0x%" PRIxPTR ")\n",
-                  module ? module + 1 : info.dli_fname,
-                  address - (uintptr_t)info.dli_fbase);
+    kin__trace_name(address, text, sizeof text);
+    kin__dump_add(dump, "%s\n", text);
 }
 
 #define INDENTED 40
