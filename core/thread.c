@@ -2,7 +2,16 @@
  *
  * Never built with link-time optimisation: an inlined accessor would let the
  * compiler keep the address of one thread's variable across a switch that ends
- * on another. */
+ * on another.
+ *
+ * A library that was loaded later gets its thread-locals from malloc, on the
+ * first access of each thread, which a signal handler must not do.  So whoever
+ * only looks asks for the value of a key, which is set when a thread enters.
+ *
+ * Before level 29 Android has no thread-locals but emulated ones, each access
+ * of which is a call, a lock the first time, and a search.  There the key is
+ * all there is (KIN__THREAD_KEY), and the record is got from malloc: outside
+ * core/memory.h, since a thread without its record cannot even report that. */
 #include "core/thread.h"
 
 #include "core/overflow.h"
@@ -11,72 +20,133 @@
 #include "core/sanitize.h"
 
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 
-static _Thread_local struct kin__thread this_thread;
+#ifndef KIN__THREAD_KEY
+#if defined(__ANDROID__) && __ANDROID_API__ < 29
+#define KIN__THREAD_KEY 1
+#else
+#define KIN__THREAD_KEY 0
+#endif
+#endif
 
-static pthread_key_t exit_key;
+#define NO_KEY ((pthread_key_t)-1)
+
+static pthread_key_t key = NO_KEY;
 static pthread_once_t entered_once = PTHREAD_ONCE_INIT;
 
+/* The calling thread's record, if it has entered; sets up nothing. */
+static struct kin__thread *look(void)
+{
+    return key == NO_KEY ? NULL : pthread_getspecific(key);
+}
+
+#if KIN__THREAD_KEY
+static struct kin__thread *here(void)
+{
+    return look();
+}
+
+static struct kin__thread *make(void)
+{
+    struct kin__thread *thread = calloc(1, sizeof *thread);
+
+    if (!thread || pthread_setspecific(key, thread) != 0) {
+        fprintf(stderr, "kin: no memory, or no key, for a thread's record\n");
+        abort();
+    }
+    return thread;
+}
+
+static void drop(struct kin__thread *thread)
+{
+    pthread_setspecific(key, NULL);
+    free(thread);
+}
+#else
+static _Thread_local struct kin__thread this_thread;
+
+static struct kin__thread *here(void)
+{
+    return &this_thread;
+}
+
+static struct kin__thread *make(void)
+{
+    if (key != NO_KEY)
+        pthread_setspecific(key, &this_thread);
+    return &this_thread;
+}
+
+static void drop(struct kin__thread *thread)
+{
+    pthread_setspecific(key, NULL);
+    thread->entered = false;
+}
+#endif
+
+/* Other destructors may enter again after this one. */
 static void thread_exit(void *arg)
 {
     struct kin__thread *thread = arg;
 
+    pthread_setspecific(key, thread);   /* what follows looks, too */
     kin__run_thread_exit(thread);
     kin__record_thread_exit(thread);
     kin__stack_cache_drain(&thread->stacks);
     kin__overflow_thread_leave();
     kin_error_release(thread->error);
     thread->error = NULL;
-    thread->entered = false;
+    drop(thread);
 }
 
-static void make_exit_key(void)
-{
-    if (pthread_key_create(&exit_key, thread_exit) != 0)
-        exit_key = (pthread_key_t)-1;       /* caches then leak at exit */
-}
-
-/* Both may be called on a thread that never ran a fiber, and the second in a
- * signal handler: they look, and set up nothing. */
 static struct kin__stack_cache *cache_here(void)
 {
-    return this_thread.entered ? &this_thread.stacks : NULL;
+    struct kin__thread *thread = look();
+
+    return thread ? &thread->stacks : NULL;
 }
 
+/* Also in a signal handler, on a thread that may never have run a fiber. */
 static const struct kin__stack *stack_running(void)
 {
-    struct kin_fiber *fiber = this_thread.fiber;
+    struct kin__thread *thread = look();
+    struct kin_fiber *fiber = thread ? thread->fiber : NULL;
 
-    return fiber && fiber != &this_thread.native ? &fiber->stack : NULL;
+    return fiber && fiber != &thread->native ? &fiber->stack : NULL;
 }
 
 static void once(void)
 {
-    make_exit_key();
+    if (pthread_key_create(&key, thread_exit) != 0)
+        key = NO_KEY;                       /* caches then leak at exit */
     kin__stack_cache_here = cache_here;
     kin__overflow_running = stack_running;
     if (!kin__overflow_describe)
         kin__overflow_describe = kin__run_describe;
 }
 
-static __attribute__((noinline, cold)) void enter(struct kin__thread *thread)
+static __attribute__((noinline, cold)) struct kin__thread *enter(void)
 {
+    struct kin__thread *thread;
+
+    pthread_once(&entered_once, once);
+    thread = make();
     thread->entered = true;
     thread->fiber = &thread->native;
 #if KIN__TSAN
     thread->native.tsan = __tsan_get_current_fiber();
 #endif
-    pthread_once(&entered_once, once);
-    if (exit_key != (pthread_key_t)-1)
-        pthread_setspecific(exit_key, thread);
+    return thread;
 }
 
 __attribute__((noinline)) struct kin__thread *kin__thread(void)
 {
-    struct kin__thread *thread = &this_thread;
+    struct kin__thread *thread = here();
 
-    if (__builtin_expect(!thread->entered, 0))
-        enter(thread);
+    if (__builtin_expect(!thread || !thread->entered, 0))
+        thread = enter();
     __asm__ volatile("" : "+r"(thread) : : "memory");
     return thread;
 }
