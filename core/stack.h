@@ -27,6 +27,7 @@
 #ifndef KIN_CORE_STACK_H
 #define KIN_CORE_STACK_H
 
+#include "asm/wipe.h"
 #include "core/check.h"
 #include "kin/stack.h"
 
@@ -207,8 +208,9 @@ static inline size_t kin__stack_high_water(const struct kin__stack *stack)
 
 /* --- How much a function needs (stack_use.c) -------------------------- */
 
-void kin__stack_use_expect(struct kin__stack_cache *cache,
-                           struct kin__stack *stack, const void *function);
+/* Bytes of nobody's below the caller's frame that it could not clear. */
+size_t kin__stack_use_expect(struct kin__stack_cache *cache,
+                             struct kin__stack *stack, const void *function);
 void kin__stack_use_account(struct kin__stack_cache *cache,
                             struct kin__stack *stack, const void *function);
 
@@ -238,7 +240,7 @@ static inline void kin__stack_use_begin(struct kin__stack_cache *cache,
     struct kin__stack_use *use = kin__stack_use_slot(cache, function);
 
     if (KIN__UNLIKELY(!kin__stack_use_is(use, function) || --use->due == 0))
-        kin__stack_use_expect(cache, stack, function);
+        kin__wipe_below(kin__stack_use_expect(cache, stack, function));
 }
 
 static inline bool kin__stack_probe_seen(const uint64_t *probe)

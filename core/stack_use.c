@@ -36,6 +36,7 @@
 #define LINE            64u     /* bytes that a probe looks at */
 #define FIRST_MARK      4096u   /* a mark is never less deep than this */
 #define FRAME_MARGIN    256u    /* below our own frame: not to be zeroed */
+#define OWN_FRAMES      2048u   /* below who begins a run: where ours were */
 #define MEASURED_FIRST  4u      /* runs of a function */
 #define MEASURED_PERIOD 16384u
 #define PIECE           64u     /* pages asked about at a time */
@@ -255,8 +256,8 @@ static struct kin__stack_use *place(struct kin__stack_cache *cache,
 
 /* --- Around a run ----------------------------------------------------- */
 
-void kin__stack_use_expect(struct kin__stack_cache *cache,
-                           struct kin__stack *stack, const void *function)
+size_t kin__stack_use_expect(struct kin__stack_cache *cache,
+                             struct kin__stack *stack, const void *function)
 {
     struct kin__stack_use *use = place(cache, function);
     unsigned long long measured = atomic_load_explicit(
@@ -267,9 +268,10 @@ void kin__stack_use_expect(struct kin__stack_cache *cache,
 
     use->due = is_next_due ? 1 : MEASURED_PERIOD;
     if (!is_due || !stack->slab || stack->measured || kin__on_valgrind())
-        return;
+        return 0;
     zero(stack, deepest_use(stack), stack->top);
     stack->measured = true;
+    return kin__stack_wipes() ? OWN_FRAMES : 0;
 }
 
 /* What the run that ends went down to, as far as can be told; or NULL. */
