@@ -140,24 +140,11 @@ static void host_main(void *unused)
 
 /* --- Frames --------------------------------------------------------------- */
 
-/* What a fiber has installed on the thread is nobody else's. */
-static inline void undress(struct kin__runnable *r)
-{
-    if (KIN__UNLIKELY(r->dressed))
-        r->ops->leave(r);
-}
-
-static inline void dress(struct kin__runnable *r)
-{
-    if (KIN__UNLIKELY(r->dressed))
-        r->ops->enter(r);
-}
-
 /* What a frame saves of the thread, and gives back. */
 static void enter_frame(struct kin__thread *thread, struct kin__frame *frame)
 {
     if (thread->current)
-        undress(thread->current);
+        kin__undress(thread->current);
     frame->outer = thread->frame;
     frame->host = thread->fiber;
     frame->current = thread->current;
@@ -178,7 +165,7 @@ static void leave_frame(struct kin__thread *thread, struct kin__frame *frame)
     thread->pending = frame->pending;
     thread->in_place.active = frame->in_place_active;
     if (frame->current)
-        dress(frame->current);
+        kin__dress(frame->current);
 }
 
 void kin__run_describe(const struct kin__stack *stack, char *buffer,
@@ -262,7 +249,7 @@ static struct kin_fiber *next_fiber(struct kin__thread *thread)
         return frame->host;
     if (!task)
         task = frame->poll(frame);
-    if (task && is_runnable(task) && runnable_of(task)->fiber) {
+    if (task && kin__parked_of(task)) {
         thread->pending = NULL;
         thread->current = runnable_of(task);
         return thread->current->fiber;
@@ -279,18 +266,18 @@ int kin__park(void (*publish)(void *arg), void *arg)
     struct kin__runnable *r = thread->current;
     struct kin_fiber *to;
 
-    undress(r);
+    kin__undress(r);
     r->fiber = self;
     r->parks++;
     thread->current = NULL;             /* poll may run slices in place */
     to = next_fiber(thread);
     if (KIN__UNLIKELY(!to)) {
         thread->current = r;
-        dress(r);
+        kin__dress(r);
         return KIN_ENOMEM;
     }
     kin__fiber_switch_then(thread, self, to, publish, arg);
-    dress(r);
+    kin__dress(r);
     return 0;
 }
 
@@ -304,18 +291,17 @@ int kin__park_local(void (*requeue)(struct kin_task *task))
     KIN_ASSERT(thread->frame->poll);
     if (KIN__UNLIKELY(!ensure_spare(thread)))
         return KIN_ENOMEM;
-    undress(r);
+    kin__undress(r);
     r->fiber = self;
     r->parks++;
     thread->current = NULL;
     requeue(&r->task);
     to = next_fiber(thread);
-    if (KIN__UNLIKELY(!to)) {           /* queued all the same: goes on twice */
+    if (KIN__UNLIKELY(!to))             /* queued all the same: goes on twice */
         KIN_UNREACHABLE("a local queue with a fiber in it needs no stack");
-    }
     if (to != self)                     /* most likely it has yielded, too */
         kin__fiber_switch(thread, self, to, NULL);
-    dress(r);
+    kin__dress(r);
     return 0;
 }
 

@@ -34,8 +34,9 @@
 #define KIN_CORE_RUN_H
 
 #include "core/fiber.h"
-#include "core/thread.h"
+#include "core/fiber_switch.h"
 #include "core/task.h"
+#include "core/thread.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -87,6 +88,10 @@ struct kin__frame {
      * is done.  Called on a host stack, with nothing unpublished. */
     struct kin_task *(*next)(struct kin__frame *self);
 
+    /* Whoever has this address has a queue that only this thread reads, and
+     * that `poll` takes from; NULL: there is none. */
+    const void *local;
+
     /* May run a task in a frame of its own (core/chance.h); true if it did.
      * NULL: does not. */
     bool (*chance)(struct kin__frame *self);
@@ -116,6 +121,44 @@ int kin__park(void (*publish)(void *arg), void *arg) KIN_SUSPENDS;
  * thread reads.  requeue(task) is called before leaving.  If the next task is
  * the runnable itself, there is no switch. */
 int kin__park_local(void (*requeue)(struct kin_task *task)) KIN_SUSPENDS;
+
+/* The runnable, if task is one's that has parked; else NULL. */
+static inline struct kin__runnable *kin__parked_of(struct kin_task *task)
+{
+    struct kin__runnable *r = (struct kin__runnable *)task;
+
+    return task->run == kin__runnable_run && r->fiber ? r : NULL;
+}
+
+/* What a fiber has installed on the thread is nobody else's. */
+static inline void kin__undress(struct kin__runnable *r)
+{
+    if (KIN__UNLIKELY(r->dressed))
+        r->ops->leave(r);
+}
+
+static inline void kin__dress(struct kin__runnable *r)
+{
+    if (KIN__UNLIKELY(r->dressed))
+        r->ops->enter(r);
+}
+
+/* Goes on with `next`, which has parked and is in no queue any more.  The
+ * running runnable has been put into one that only this thread reads. */
+KIN_SUSPENDS
+static inline void kin__park_for(struct kin__thread *thread,
+                                 struct kin__runnable *next)
+{
+    struct kin_fiber *self = thread->fiber;
+    struct kin__runnable *r = thread->current;
+
+    kin__undress(r);
+    r->fiber = self;
+    r->parks++;
+    thread->current = next;
+    kin__fiber_switch(thread, self, next->fiber, NULL);
+    kin__dress(r);
+}
 
 /* Runs task in place, or queues it if an in-place slice is active on this
  * thread; the outermost drains the queue.  For Unconfined and the immediate

@@ -146,8 +146,6 @@ int kin__event_loop_set_timer(struct kin_dispatcher *self,
     return err;
 }
 
-static struct kin_task *frame_poll(struct kin__frame *frame);
-
 static void requeue(struct kin_task *task)
 {
     struct kin__event_loop *loop = kin__thread()->loop;
@@ -156,13 +154,8 @@ static void requeue(struct kin_task *task)
     kin__task_queue_push(&loop->queue, task);
 }
 
-int kin__event_loop_yield(struct kin_dispatcher *dispatcher)
+int kin__event_loop_requeue(void)
 {
-    struct kin__thread *thread = kin__thread();
-
-    if (thread->loop != dispatcher || thread->frame->poll != frame_poll
-        || !is_owner(thread->loop))
-        return KIN_ENOTSUP;
     return kin__park_local(requeue);
 }
 
@@ -251,6 +244,7 @@ static struct kin_task *frame_next(struct kin__frame *frame)
         return NULL;
     if (is_owner(self->loop))
         kin__event_loop_close(self->loop);
+    frame->local = NULL;                /* what yields now is refused */
     task = kin__in_place_take();
     return task ? task : kin__task_queue_pop(&self->loop->queue);
 }
@@ -259,7 +253,8 @@ int kin__event_loop_run(struct kin__event_loop *loop, bool is_new,
                         struct kin__done *done)
 {
     struct blocking_frame frame = {
-        .frame = { .poll = frame_poll, .next = frame_next },
+        .frame = { .poll = frame_poll, .next = frame_next,
+                   .local = &loop->dispatcher },
         .loop = loop, .done = done, .is_new = is_new,
     };
     void *outer = kin__thread()->loop;

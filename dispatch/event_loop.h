@@ -82,9 +82,43 @@ struct kin__event_loop *kin__event_loop_here(bool *is_new);
 int kin__event_loop_run(struct kin__event_loop *loop, bool is_new,
                         struct kin__done *done);
 
-/* Parks the running fiber at the tail of the queue, the short way, if the loop
- * that runs it here is this dispatcher.  KIN_ENOTSUP: it is not. */
-int kin__event_loop_yield(struct kin_dispatcher *dispatcher) KIN_SUSPENDS;
+/* Parks the running fiber at the tail of the queue. */
+int kin__event_loop_requeue(void) KIN_SUSPENDS;
+
+/* The fiber to go on with, if the loop has only its queue to look at. */
+static inline struct kin__runnable *
+kin__event_loop_peek(struct kin__thread *thread, struct kin__event_loop *loop)
+{
+    struct kin_task *task = loop->queue.head;
+
+    /* relaxed: what comes just now is seen the next time */
+    if (KIN__UNLIKELY(!task || thread->in_place.queue.head
+                      || atomic_load_explicit(&loop->inbox,
+                                              memory_order_relaxed)
+                      || kin__timers_earliest(&loop->timers) != KIN_NEVER))
+        return NULL;
+    return kin__parked_of(task);
+}
+
+/* Parks the running fiber at the tail of the queue, the short way, if it is
+ * this dispatcher's loop that runs it here.  KIN_ENOTSUP: it is not. */
+KIN_SUSPENDS
+static inline int kin__event_loop_yield(struct kin__thread *thread,
+                                        struct kin_dispatcher *dispatcher)
+{
+    struct kin__event_loop *loop = thread->loop;
+    struct kin__runnable *next;
+
+    if (KIN__UNLIKELY(thread->frame->local != dispatcher))
+        return KIN_ENOTSUP;
+    next = kin__event_loop_peek(thread, loop);
+    if (KIN__UNLIKELY(!next))
+        return kin__event_loop_requeue();
+    loop->queue.head = next->task.next;
+    kin__task_queue_push(&loop->queue, &thread->current->task);
+    kin__park_for(thread, next);
+    return 0;
+}
 
 /* Any thread; *done may be gone when this returns. */
 void kin__done_set(struct kin__done *done);

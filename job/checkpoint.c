@@ -7,25 +7,32 @@
 #include "job/block.h"
 #include "job/coroutine.h"
 
+/* The long way, for all but an event loop. */
+static int yield_to_dispatcher(struct kin__coroutine *co)
+{
+    if (co->dispatcher == kin_unconfined())
+        return kin__unconfined_yield();
+    return kin__requeue(co);
+}
+
 int kin_yield(void)
 {
-    struct kin__coroutine *co;
+    struct kin__thread *thread = kin__thread();
+    struct kin__coroutine *co = kin__suspending_on(thread);
     int err = 0;
 
-    co = kin__suspending("kin_yield", &err);
-    if (!co)
+    if (KIN__UNLIKELY(!co)) {
+        kin__suspending("kin_yield", &err);
         return err;
-    err = kin__check_cancelled(co);
-    if (err)
-        return err;
-    if (co->dispatcher == kin_unconfined()) {
-        err = kin__unconfined_yield();
-    } else {
-        err = kin__event_loop_yield(co->dispatcher);
-        if (err == KIN_ENOTSUP)
-            err = kin__requeue(co);
     }
-    return err ? err : kin__check_cancelled(co);
+    if (KIN__UNLIKELY(kin__is_cancelled(co)))
+        return kin__check_cancelled(co);
+    err = kin__event_loop_yield(thread, co->dispatcher);
+    if (KIN__UNLIKELY(err == KIN_ENOTSUP))
+        err = yield_to_dispatcher(co);
+    if (KIN__UNLIKELY(!err && kin__is_cancelled(co)))
+        return kin__check_cancelled(co);
+    return err;
 }
 
 int kin_ensure_active(void)

@@ -83,6 +83,14 @@ void kin__coroutine_tell_done(struct kin_job *job);
  * KIN_EPERM inside a callback that must not suspend.  Both are reported. */
 struct kin__coroutine *kin__suspending(const char *function, int *err);
 
+/* The same, without a word if it is not; thread is the calling one's. */
+static inline struct kin__coroutine *
+kin__suspending_on(const struct kin__thread *thread)
+{
+    return KIN__LIKELY(thread->current && !thread->no_suspend)
+               ? (struct kin__coroutine *)thread->current : NULL;
+}
+
 /* 0, or KIN_ECANCELED with the cancellation current, if the innermost job of
  * the fiber is not active. */
 int kin__check_cancelled(struct kin__coroutine *co);
