@@ -16,7 +16,7 @@
  *     }
  *
  *     const struct bench_workload bench_workloads[] = {
- *         { "W2", round_ }, { NULL, NULL }
+ *         { .name = "W2", .round = round_ }, { .name = NULL }
  *     };
  *
  * One thread; units may run fibers on others.  A failure ends the process. */
@@ -25,6 +25,7 @@
 
 #include <kin/kin.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,7 @@ struct bench {
 struct bench_workload {
     const char *name;
     void (*round)(struct bench *bench);     /* prints its metrics            */
+    bool fresh;                             /* must not be warmed up         */
 };
 
 extern const struct bench_workload bench_workloads[];   /* ends with NULL    */
@@ -48,8 +50,9 @@ extern const struct bench_workload bench_workloads[];   /* ends with NULL    */
 void bench_begin(struct bench *bench);
 void bench_end(struct bench *bench, double operations);
 
-/* Does a unit, and again until enough timed work is done, and prints the
- * metric.  unit of time: "ns", "us", "ms".  All checksums must be the same. */
+/* Does a unit, and again until enough timed work is done (or, where little of
+ * it is timed, enough work), and prints the metric.  time: "ns", "us", "ms".
+ * All checksums must be the same. */
 void bench_units(struct bench *bench, const char *metric, const char *time,
                  uint64_t (*unit)(struct bench *bench));
 

@@ -162,5 +162,5 @@ static void round_(struct bench *bench)
 }
 
 const struct bench_workload bench_workloads[] = {
-    { "W1", round_ }, { NULL, NULL }
+    { .name = "W1", .round = round_ }, { .name = NULL }
 };

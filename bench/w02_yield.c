@@ -52,5 +52,5 @@ static void round_(struct bench *b)
 }
 
 const struct bench_workload bench_workloads[] = {
-    { "W2", round_ }, { NULL, NULL }
+    { .name = "W2", .round = round_ }, { .name = NULL }
 };

@@ -108,5 +108,7 @@ static void round_scope(struct bench *bench)
 }
 
 const struct bench_workload bench_workloads[] = {
-    { "W3one", round_one }, { "W3scope", round_scope }, { NULL, NULL }
+    { .name = "W3one", .round = round_one },
+    { .name = "W3scope", .round = round_scope },
+    { .name = NULL }
 };
