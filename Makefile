@@ -20,7 +20,7 @@
 # Do not edit them to make a check pass.
 LAYERS := asm core dispatch job
 USES   := core>asm dispatch>core job>core job>dispatch
-PUBLIC := core:analyze,error,fiber,stack,task,time
+PUBLIC := core:analyze,error,fiber,lock,stack,task,time
 PUBLIC += dispatch:dispatcher,main
 PUBLIC += job:checkpoint,context,continuation,deferred,dump,job,kin,launch,scope,test,timeout
 

@@ -13,7 +13,7 @@ _Noreturn void kin__check_failed(const char *what, const char *where)
 
 int kin__misuse(int code, const char *function, const char *format, ...)
 {
-    char text[256];
+    char text[512];
     va_list args;
 
     va_start(args, format);

@@ -13,6 +13,7 @@
 #include "kin/error.h"
 
 struct kin__frame;
+struct kin__held;
 struct free_record;
 struct kin__runnable;
 
@@ -33,6 +34,7 @@ struct kin__thread {
         struct kin__task_queue queue;
     } in_place;
 
+    struct kin__held *held;         /* locks, newest first (core/hold.c)     */
     void *loop;                     /* dispatch/: this thread's event loop   */
     void *main;                     /* dispatch/: Main, if it is this thread */
     void *worker;                   /* dispatch/: this thread as a worker    */

@@ -5,6 +5,7 @@
 #include "core/chance.h"
 #include "core/check.h"
 #include "core/error.h"
+#include "core/hold.h"
 #include "core/memory.h"
 #include "dispatch/dispatcher_more.h"
 #include "dispatch/event_loop.h"
@@ -101,6 +102,8 @@ static void body(struct kin__runnable *runnable)
     code = run_body(co);
     kin__slice_off(co);
     thread = kin__thread();
+    if (KIN_DEBUG)
+        kin__hold_end(thread);
     kin__stack_use_end(&thread->stacks, &thread->fiber->stack, function);
     if (code < 0) {
         kin_error *error = kin__error_of_result(code);
@@ -256,8 +259,7 @@ struct kin__coroutine *kin__suspending(const char *function, int *err)
         *err = kin__misuse(KIN_ENOFIBER, function, "must be called on a fiber; "
                            "this is a plain thread: use kin_run_blocking");
     else
-        *err = kin__misuse(KIN_EPERM, function, "must not be called in a "
-                           "callback, which cannot suspend");
+        *err = kin__hold_refuse(function, "suspend");
     return NULL;
 }
 

@@ -3,6 +3,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
+#include "core/hold.h"
 #include "dispatch/event_loop.h"
 #include "job/context.h"
 #include "job/coroutine.h"
@@ -182,8 +183,7 @@ int kin_run_blocking_with(kin_body *body, const kin_launch_options *options)
         return kin__misuse(KIN_EINVAL, "kin_run_blocking", "body is NULL");
     KIN_TRY(check_options(options, "kin_run_blocking"));
     if (kin__thread()->no_suspend)
-        return kin__misuse(KIN_EPERM, "kin_run_blocking", "must not be called "
-                           "in a callback, which cannot block");
+        return kin__hold_refuse("kin_run_blocking", "block");
     loop = kin__event_loop_here(&is_new);
     if (!loop)
         return KIN_ENOMEM;

@@ -13,6 +13,7 @@
 #include <kin/fiber.h>
 #include <kin/job.h>
 #include <kin/launch.h>
+#include <kin/lock.h>
 #include <kin/main.h>
 #include <kin/scope.h>
 #include <kin/stack.h>
