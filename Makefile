@@ -4,6 +4,7 @@
 # coexist.  What configures:
 #
 #   CC=gcc|clang               CROSS=aarch64-linux-gnu-
+#   ANDROID_NDK=<path>         ABI=arm64-v8a|x86_64  API=24
 #   SAN=address|undefined|thread|address,undefined
 #   CONTEXT=boost              Boost.Context's switch in place of ours
 #   LTO=1  DEBUG=1
@@ -75,11 +76,14 @@ WERROR ?= $(CI)
 ifeq ($(origin CC),default)
   CC := gcc
 endif
+ifdef ANDROID_NDK
+  include tools/android.mk
+endif
 comma    := ,
 COMPILER := $(notdir $(lastword $(CC)))
 IS_CLANG := $(findstring clang,$(COMPILER))
-CPU      := $(or $(firstword $(subst -, ,$(CROSS))),$(shell uname -m))
-CONFIG   := $(CPU)-$(COMPILER)$(if $(DEBUG),-debug)$(if \
+CPU      := $(or $(ANDROID_CPU),$(firstword $(subst -, ,$(CROSS))),$(shell uname -m))
+CONFIG   := $(if $(ANDROID_CPU),android$(API)-$(ABI),$(CPU)-$(COMPILER))$(if $(DEBUG),-debug)$(if \
               $(LTO),-lto)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if \
               $(CONTEXT),-$(CONTEXT))$(if $(WERROR),-werror)
 O        := $(BUILD)/$(CONFIG)
@@ -93,6 +97,11 @@ ifneq ($(CROSS),)
 endif
 AR := $(CROSS)$(if $(LTO),gcc-)ar
 NM := $(CROSS)nm
+ifdef ANDROID_NDK
+  override CC := $(CC) $(ANDROID_TARGET)
+  AR := $(NDK_BIN)/llvm-ar
+  NM := $(NDK_BIN)/llvm-nm
+endif
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
 ifeq ($(IS_CLANG),)
@@ -106,12 +115,18 @@ WARN += $(if $(WERROR),-Werror)
 
 OPT := $(if $(DEBUG),-O0 -g3 -DKIN_DEBUG=1,$(if $(SAN),-O1,-O2) -g)
 
+PTHREAD     := $(if $(ANDROID_CPU),,-pthread)
 BASE_CFLAGS := -std=gnu17 -fPIC -fvisibility=hidden -fno-semantic-interposition \
-               -pthread $(WARN) $(OPT)
+               $(PTHREAD) $(WARN) $(OPT)
 BASE_CPPFLAGS := -I. -Iinclude -D_GNU_SOURCE
-BASE_LDFLAGS := -pthread -Wl,-z,now -Wl,-z,relro \
+BASE_LDFLAGS := $(PTHREAD) -Wl,-z,now -Wl,-z,relro \
                 $(if $(WERROR),-Wl$(comma)--fatal-warnings)
-LIBS :=
+LIBS   := $(if $(ANDROID_CPU),-landroid -ldl)
+SONAME := libkin.so$(if $(ANDROID_CPU),,.$(SOMAJOR))
+
+# The biggest page of the system that the library is mapped on.
+PAGE_MAX := $(if $(ANDROID_CPU),16384,$(if $(filter aarch64,$(CPU)),65536))
+BASE_LDFLAGS += $(PAGE_MAX:%=-Wl$(comma)-z$(comma)max-page-size=%)
 
 # Landing pads for indirect branches.  No shadow stacks: a switch of stacks
 # does not honour them, and the property note must not claim otherwise.
@@ -123,7 +138,6 @@ endif
 ifeq ($(CPU),aarch64)
   BASE_CFLAGS  += -mbranch-protection=standard
   BASE_CFLAGS  += $(if $(IS_CLANG),,-fstack-clash-protection)
-  BASE_LDFLAGS += -Wl,-z,max-page-size=65536
   TEST_START   := $(O)/tests/start_aarch64.o
   # The linker warns of what libgcc.a and libc_nonshared.a do not claim.
   TEST_LDFLAGS := -nostartfiles -Wl,-z,force-bti -Wl,--no-fatal-warnings
@@ -155,17 +169,19 @@ COMPILE = $(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
 LINK    = $(CC) $(BASE_LDFLAGS) $(LDFLAGS)
 
 # Packages a target needs, as package=command or package=file.
-NEED_CC := $(if $(CROSS),gcc-$(subst _,-,$(patsubst %-,%,$(CROSS)))=$(CROSS)gcc \
+NEED_CC := $(if $(ANDROID_NDK),,$(if $(CROSS),gcc-$(subst _,-,$(patsubst %-,%,$(CROSS)))=$(CROSS)gcc \
              libc6-dev-arm64-cross=/usr/aarch64-linux-gnu/include/stdio.h) \
            $(if $(IS_CLANG),clang=$(COMPILER),$(if $(CROSS),,gcc=$(COMPILER))) \
            libc6-dev=/usr/include/stdio.h \
            $(if $(and $(IS_CLANG),$(SAN)),libclang-rt-dev=/usr/lib/llvm-*/lib/clang/*/lib/linux) \
-           $(if $(CONTEXT),libboost-context-dev=/usr/lib/*/libboost_context.so)
+           $(if $(CONTEXT),libboost-context-dev=/usr/lib/*/libboost_context.so))
 NEED_SSL := libssl-dev=/usr/include/openssl/evp.h
 NEED_UV  := libuv1-dev=/usr/include/uv.h
 NEED_TEST := $(if $(CROSS),qemu-user=qemu-$(CPU),$(NEED_SSL) $(NEED_UV) gdb=gdb) \
              $(if $(filter valgrind,$(RUN)),valgrind=valgrind)
 NEED_CHECK := gcc=gcc g++=g++ clang=clang
+NEED_ANDROID := clang=clang gcc-aarch64-linux-gnu=aarch64-linux-gnu-gcc \
+             libc6-dev-arm64-cross=/usr/aarch64-linux-gnu/include/stdio.h
 
 # ------------------------------------------------------------------- files
 
@@ -235,9 +251,9 @@ $(O)/libkin.a: $(OBJ)
 	$(call say,AR,$@)$(AR) rcs $@ $^
 
 $(O)/libkin.so: $(OBJ) tools/exports.map
-	$(call say,LD,$@)$(LINK) $(SO_LDFLAGS) -shared -Wl,-soname,libkin.so.$(SOMAJOR) \
+	$(call say,LD,$@)$(LINK) $(SO_LDFLAGS) -shared -Wl,-soname,$(SONAME) \
 	  -Wl,--version-script=tools/exports.map $(OBJ) $(LIBS) -o $@
-	@ln -sf libkin.so $@.$(SOMAJOR)
+	$(if $(ANDROID_CPU),,@ln -sf libkin.so $@.$(SOMAJOR))
 
 -include $(wildcard $(DEP))
 
@@ -367,7 +383,7 @@ test: | need-TEST test-programs ## builds and runs the tests of one configuratio
 	   $(RUN_BIN) $(RUN_SHELL)
 
 CHECKS ?= check-layers check-symbols check-headers check-orders check-tidy \
-          check-tls check-env check-words analyze
+          check-tls check-env check-android check-words analyze
 
 check: ## everything: the checks of the source, and the tests in all of MATRIX=
 	@tools/need.sh $(NEED_CHECK)
@@ -410,6 +426,16 @@ check-tls: ## thread-local variables live in one file
 check-env: ## the environment is looked at in one file
 	@! grep -nE '\b(secure_getenv|getenv|environ)\b' \
 	  $(filter-out $(ENVIRONMENT),$(SRC) $(HDR) $(API)) /dev/null
+
+check-android: ## for Android: every source compiles, and needs only what is there
+	@tools/need.sh $(NEED_ANDROID)
+	@tools/ndk-double.sh $(abspath $(BUILD))/ndk 24
+	+@for abi in arm64-v8a x86_64; do \
+	   to=$(BUILD)/android24-$$abi-werror; \
+	   make="$(MAKE) -s ROW= API=24 WERROR=1 \
+	     ANDROID_NDK=$(abspath $(BUILD))/ndk ABI=$$abi"; \
+	   $$make $$to/libkin.a && tools/android.sh $$to $$abi 24 && \
+	   $$make all || exit 1; done
 
 check-words: ## no leftover marks, no names that POSIX owns
 	@! grep -d skip -nE '\bXX[X]\b|FIX[M]E' $(ALL_TEXT) /dev/null 2>/dev/null
