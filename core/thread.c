@@ -8,10 +8,11 @@
  * first access of each thread, which a signal handler must not do.  So whoever
  * only looks asks for the value of a key, which is set when a thread enters.
  *
- * Before level 29 Android has no thread-locals but emulated ones, each access
- * of which is a call, a lock the first time, and a search.  There the key is
- * all there is (KIN__THREAD_KEY), and the record is got from malloc: outside
- * core/memory.h, since a thread without its record cannot even report that. */
+ * Android's compilers emulate thread-locals before level 29, with a lock and a
+ * search; from there on they cost a loaded library a call, too.  There the key
+ * is all there is (KIN__THREAD_KEY), and the record is got from malloc: outside
+ * core/memory.h, since a thread without its record cannot even report that.
+ */
 #include "core/thread.h"
 
 #include "core/overflow.h"
@@ -24,7 +25,7 @@
 #include <stdlib.h>
 
 #ifndef KIN__THREAD_KEY
-#if defined(__ANDROID__) && __ANDROID_API__ < 29
+#ifdef __ANDROID__
 #define KIN__THREAD_KEY 1
 #else
 #define KIN__THREAD_KEY 0
