@@ -27,7 +27,6 @@ enum kin__chance_place {
     /* On the next stack, of one that has left its own. */
     KIN__CHANCE_LEFT,       /* a wait: not marked as parked                  */
     KIN__CHANCE_HOPS,       /* between two dispatchers                       */
-    KIN__CHANCE_REQUEUES,   /* in a yield: not dispatched                    */
 
     /* A job's, off any fiber; elsewhere they are not looked at. */
     KIN__CHANCE_ENDS,       /* its body has ended; the job does not know     */

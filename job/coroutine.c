@@ -325,7 +325,6 @@ static void requeue_publish(void *arg)
     kin_dispatcher *dispatcher = co->dispatcher;
     int err;
 
-    kin__chance(KIN__CHANCE_REQUEUES);
     co->runnable.task.tag |= KIN__TASK_FAIR;
     err = kin__dispatch(dispatcher, &co->runnable.task);
     if (err)

@@ -45,7 +45,9 @@ static bool chance_chance(struct kin__frame *frame)
 bool kin__test_chance(kin_test_scheduler *scheduler,
                       const struct kin__test_limit *limit)
 {
-    struct kin__test_limit now = { kin__test_now(scheduler), limit->idle };
+    struct kin__test_limit now = {
+        .last = kin__test_now(scheduler), .idle = limit->idle, .amid = true,
+    };
     struct chance chance = {
         .frame = { .poll = chance_poll, .next = chance_next,
                    .chance = chance_chance },

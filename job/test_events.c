@@ -148,6 +148,7 @@ static struct kin_task *take_task(kin_test_scheduler *scheduler, size_t n)
     *link = task->next;
     if (queue->last == task)
         queue->last = before;
+    task->tag &= ~KIN__TASK_FAIR;
     count_task(scheduler, task, (size_t)-1);
     return task;
 }
@@ -309,16 +310,46 @@ static struct kin_task *fire(kin_test_scheduler *scheduler,
     return front;
 }
 
-/* Takes the next of what is due.  Gives up the lock.  NULL: it was a timer that
- * resumed no one here. */
-static struct kin_task *take_next(kin_test_scheduler *scheduler)
+/* One that yields goes on after all that was due before it. */
+static bool may_be_drawn(const kin_test_scheduler *scheduler,
+                         const struct kin__test_limit *limit,
+                         const struct kin_task *task)
 {
-    size_t timers = scheduler->due_count, n = 0;
+    return !(task->tag & KIN__TASK_FAIR)
+        || (task == scheduler->tasks.head && !scheduler->due_count
+            && !limit->amid);
+}
+
+/* Draws one of those that may be.  *place: of timers, then tasks.  False: there
+ * is none. */
+static bool draw(kin_test_scheduler *scheduler,
+                 const struct kin__test_limit *limit, size_t *place)
+{
+    size_t n, candidates = scheduler->due_count;
+    const struct kin_task *task;
+
+    for (task = scheduler->tasks.head; task; task = task->next)
+        candidates += may_be_drawn(scheduler, limit, task);
+    if (!candidates)
+        return false;
+    n = (size_t)(random_number(&scheduler->random) % candidates);
+    *place = n < scheduler->due_count ? n : scheduler->due_count;
+    if (n < scheduler->due_count)
+        return true;
+    n -= scheduler->due_count;
+    for (task = scheduler->tasks.head; task; task = task->next, ++*place)
+        if (may_be_drawn(scheduler, limit, task) && n-- == 0)
+            break;
+    return true;
+}
+
+/* Takes the nth of what is due.  Gives up the lock.  NULL: it was a timer that
+ * resumed no one here. */
+static struct kin_task *take_nth(kin_test_scheduler *scheduler, size_t n)
+{
+    size_t timers = scheduler->due_count;
     struct kin_task *task;
 
-    if (scheduler->seeded)
-        n = (size_t)(random_number(&scheduler->random)
-                     % (timers + scheduler->task_count));
     if (n < timers)
         return fire(scheduler, take_due(scheduler, n));
     task = take_task(scheduler, n - timers);
@@ -332,12 +363,15 @@ struct kin_task *kin__test_next_one(kin_test_scheduler *scheduler,
 {
     struct kin_task *task = kin__in_place_take();   /* a timer has resumed it,
                                                        or another one */
+    size_t n = 0;
+
     *ran = true;
     if (task)
         return task;
     kin__test_lock(scheduler);
-    if (come_to_next(scheduler, limit))
-        return take_next(scheduler);
+    if (come_to_next(scheduler, limit)
+        && (!scheduler->seeded || draw(scheduler, limit, &n)))
+        return take_nth(scheduler, n);
     kin__test_unlock(scheduler);
     *ran = false;
     return NULL;

@@ -152,7 +152,7 @@ static bool is_over(struct loop *loop)
         && kin_job_is_completed(run->background_job);
 }
 
-static const struct kin__test_limit everything = { KIN_NEVER, false };
+static const struct kin__test_limit everything = { .last = KIN_NEVER };
 
 static bool loop_chance(struct kin__frame *frame)
 {

@@ -113,7 +113,8 @@ int kin_test_advance_by(kin_test_scheduler *scheduler, int64_t duration)
 
 int kin_test_advance_until_idle(kin_test_scheduler *scheduler)
 {
-    static const struct kin__test_limit limit = { KIN_NEVER, true };
+    static const struct kin__test_limit limit = { .last = KIN_NEVER,
+                                                 .idle = true };
     int err;
 
     if (!scheduler)

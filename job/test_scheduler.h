@@ -114,10 +114,11 @@ int kin__test_set_timer(kin_test_scheduler *scheduler, struct kin_timer *timer,
                         int64_t deadline);
 
 /* Until when to run events: the last instant of interest; if idle, only as long
- * as there is foreground work. */
+ * as there is foreground work; if amid a slice, nothing that yielded to it. */
 struct kin__test_limit {
     int64_t last;
     bool idle;
+    bool amid;
 };
 
 /* The next task within the limit, having moved the clock and fired timers, or

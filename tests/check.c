@@ -7,6 +7,7 @@
 #include "tests/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,12 +22,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EXIT_SKIP = 77, WHY_MAX = 4096, LOG_MAX = 65536 };
+enum { EXIT_SKIP = 77, WHY_MAX = 4096, LOG_MAX = 65536, SEED_TIMEOUT_S = 20 };
 
 __attribute__((weak)) unsigned check_timeout_s = 60;
 
 static struct check_test *first, **last = &first;
 static char *why;                        /* shared between parent and child */
+static bool *asks_for_seed;              /* likewise */
+static unsigned long long first_seed, last_seed;    /* --seeds */
 static bool debugging;                   /* no fork; stop at the failure */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -145,13 +148,126 @@ void evi(long long number)
     ev(word);
 }
 
-void check_log(struct check_place at, const char *words)
+static const char *copy_of_log(void)
 {
     static char copy[LOG_MAX];
     pthread_mutex_lock(&lock);
     memcpy(copy, log_text, log_length + 1);
     pthread_mutex_unlock(&lock);
-    check_str(at, "the log", copy, words);
+    return copy;
+}
+
+/* --- What holds in every order ------------------------------------------- */
+
+static unsigned long long seed_now(void)
+{
+    const char *text = getenv("KIN_SEED");
+    return text ? strtoull(text, NULL, 0) : 0;
+}
+
+unsigned long long check_seed(void)
+{
+    *asks_for_seed = true;
+    return seed_now();
+}
+
+/* The places of word in text, counted in words: how often it is there, and the
+ * first and the last place. */
+struct places { int count, first, last; };
+
+static struct places places_of(const char *text, const char *word,
+                               size_t length)
+{
+    struct places places = { 0, -1, -1 };
+    for (int place = 0; *text; place++) {
+        size_t n = strcspn(text, " ");
+        if (n == length && memcmp(text, word, n) == 0) {
+            places.first = places.count++ ? places.first : place;
+            places.last = place;
+        }
+        text += n + (text[n] == ' ');
+    }
+    return places;
+}
+
+bool is_logged(const char *word)
+{
+    return places_of(copy_of_log(), word, strlen(word)).count > 0;
+}
+
+/* Is `word?` among the rules? */
+static bool is_optional(const char *rules, const char *word, size_t length)
+{
+    char rule[64];
+    snprintf(rule, sizeof rule, "%.*s?", (int)length, word);
+    return places_of(rules, rule, length + 1).count > 0;
+}
+
+/* Each word of `words` is in text as often. */
+static bool has_words(const char *text, const char *words, const char *rules)
+{
+    for (const char *word = words; *word;) {
+        size_t n = strcspn(word, " ");
+        int there = places_of(text, word, n).count;
+        int wanted = places_of(words, word, n).count;
+        if (is_optional(rules, word, n) ? there > 1 : there != wanted)
+            return false;
+        word += n + (word[n] == ' ');
+    }
+    return true;
+}
+
+/* Each word of text is one of `words`, or may be there. */
+static bool has_no_others(const char *text, const char *words,
+                          const char *rules)
+{
+    for (const char *word = text; *word;) {
+        size_t n = strcspn(word, " ");
+        if (!places_of(words, word, n).count && !is_optional(rules, word, n))
+            return false;
+        word += n + (word[n] == ' ');
+    }
+    return true;
+}
+
+/* "a<b<c": one rule of an order; n is its length. */
+static bool obeys(const char *text, const char *rule, size_t n)
+{
+    for (const char *end = rule + n; rule < end;) {
+        size_t left = strcspn(rule, "< "), right;
+        if (rule + left >= end)
+            break;
+        right = strcspn(rule + left + 1, "< ");
+        struct places before = places_of(text, rule, left);
+        struct places after = places_of(text, rule + left + 1, right);
+        if (before.count && after.count && before.last > after.first)
+            return false;
+        rule += left + 1;
+    }
+    return true;
+}
+
+static void check_drawn(struct check_place at, const char *text,
+                        const char *words, const char *rules)
+{
+    bool right = has_words(text, words, rules)
+              && has_no_others(text, words, rules);
+    for (const char *rule = rules; right && *rule;) {
+        size_t n = strcspn(rule, " ");
+        right = obeys(text, rule, n);
+        rule += n + (rule[n] == ' ');
+    }
+    if (!right)
+        check_fail(at, "the log is \"%s\", which is no order of \"%s\" with "
+                   "\"%s\"", text, words, rules);
+}
+
+void check_log(struct check_place at, const char *words, const char *rules)
+{
+    if (rules && seed_now())
+        check_drawn(at, copy_of_log(), words, rules);
+    else
+        check_str(at, "the log", copy_of_log(), words);
 }
 
 /* --- A process inside a test --------------------------------------------- */
@@ -242,13 +358,23 @@ static void run_here(struct check_test *test)
                    "ended without finish(), after event %d", events);
 }
 
+/* Seconds that a test may take. */
+static long time_limit(void)
+{
+    unsigned limit = check_timeout_s;
+
+    if (last_seed && limit > SEED_TIMEOUT_S)
+        limit = SEED_TIMEOUT_S;
+    return limit * slowdown();
+}
+
 /* Waits until the child ends, at most for the time limit, and ends it then.
  * Returns its status, or -1 if it took too long. */
 static int wait_for(pid_t pid, const sigset_t *sigchld)
 {
     struct timespec now, limit;
     clock_gettime(CLOCK_MONOTONIC, &limit);
-    limit.tv_sec += check_timeout_s * slowdown();
+    limit.tv_sec += time_limit();
 
     int status = 0;
     while (waitpid(pid, &status, WNOHANG) == 0) {
@@ -270,7 +396,8 @@ static int report(const struct check_test *test, int status)
     char reason[64];
 
     if (status == 0) {
-        printf("ok %s\n", test->name);
+        if (!last_seed)
+            printf("ok %s\n", test->name);
         return 0;
     }
     if (status > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIP) {
@@ -278,8 +405,7 @@ static int report(const struct check_test *test, int status)
         return EXIT_SKIP;
     }
     if (status < 0)
-        snprintf(reason, sizeof reason, "no end after %ld s",
-                 check_timeout_s * slowdown());
+        snprintf(reason, sizeof reason, "no end after %ld s", time_limit());
     else if (WIFSIGNALED(status))
         snprintf(reason, sizeof reason, "SIG%s",
                  sigabbrev_np(WTERMSIG(status)));
@@ -288,6 +414,16 @@ static int report(const struct check_test *test, int status)
     printf("FAIL %s (%s%s%s%s%s)\n", test->name, reason, *why ? "; " : "",
            why, seed ? "; KIN_SEED=" : "", seed ? seed : "");
     return 1;
+}
+
+/* What hundreds of runs report would be too much; one of them can be had again,
+ * with its seed. */
+static void be_quiet(void)
+{
+    int fd = open("/dev/null", O_WRONLY);
+    if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
+        abort();
+    close(fd);
 }
 
 static int run_forked(struct check_test *test)
@@ -307,6 +443,8 @@ static int run_forked(struct check_test *test)
     if (pid == 0) {
         become_child();
         sigprocmask(SIG_SETMASK, &before, NULL);
+        if (last_seed)
+            be_quiet();
         run_here(test);
         exit(0);
     }
@@ -314,6 +452,25 @@ static int run_forked(struct check_test *test)
     sigprocmask(SIG_SETMASK, &before, NULL);
     fflush(NULL);
     return result;
+}
+
+/* Runs it with one seed after the other, until one fails.  A test that does not
+ * ask for a seed is none of those. */
+static int run_seeds(struct check_test *test)
+{
+    int result;
+
+    for (unsigned long long seed = first_seed; seed <= last_seed; seed++) {
+        char text[24];
+        snprintf(text, sizeof text, "%llu", seed);
+        setenv("KIN_SEED", text, 1);
+        *asks_for_seed = false;
+        result = run_forked(test);
+        if (result || !*asks_for_seed)
+            return result ? result : EXIT_SKIP;
+    }
+    printf("ok %s (seeds %llu to %llu)\n", test->name, first_seed, last_seed);
+    return 0;
 }
 
 static bool is_wanted(const struct check_test *test, int n, char **patterns)
@@ -324,17 +481,33 @@ static bool is_wanted(const struct check_test *test, int n, char **patterns)
     return n == 0;
 }
 
+/* "--seeds=1-200" */
+static bool is_seeds(const char *option)
+{
+    char rest;
+    if (strncmp(option, "--seeds", 7) != 0)
+        return false;
+    if (sscanf(option, "--seeds=%llu-%llu%c", &first_seed, &last_seed, &rest)
+            != 2 || first_seed == 0 || last_seed < first_seed) {
+        fprintf(stderr, "%s: not as in --seeds=1-200\n", option);
+        exit(2);
+    }
+    return true;
+}
+
 int check_main(int argc, char **argv)
 {
     int ran = 0, failed = 0, skipped = 0, arg = 1;
     bool list = arg < argc && strcmp(argv[arg], "--list") == 0;
     debugging = arg < argc && strcmp(argv[arg], "-d") == 0;
-    arg += list || debugging;
+    bool seeds = arg < argc && is_seeds(argv[arg]);
+    arg += list || debugging || seeds;
 
-    why = mmap(NULL, WHY_MAX, PROT_READ | PROT_WRITE,
+    why = mmap(NULL, WHY_MAX + sizeof *asks_for_seed, PROT_READ | PROT_WRITE,
                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (why == MAP_FAILED)
         abort();
+    asks_for_seed = (bool *)(why + WHY_MAX);
     for (struct check_test *test = first; test; test = test->next) {
         if (!is_wanted(test, argc - arg, argv + arg))
             continue;
@@ -344,7 +517,7 @@ int check_main(int argc, char **argv)
         } else if (debugging) {
             run_here(test);
         } else {
-            int result = run_forked(test);
+            int result = seeds ? run_seeds(test) : run_forked(test);
             failed += result == 1;
             skipped += result == EXIT_SKIP;
         }

@@ -19,9 +19,13 @@
  *     ./program -d name         one test in this process, for the debugger:
  *                               a failed check stops in abort()
  *     ./program --list          their names
+ *     ./program --seeds=1-200 'join_*' ...
+ *                               each test that asks for check_seed() with each
+ *                               of these seeds, in a process each; the others
+ *                               do not run
  *
- * KIN_TEST_SLOWDOWN=10 multiplies the time limits; KIN_SEED, if it is set, is
- * printed beside a failure.  A failed check ends the test's process at once,
+ * KIN_TEST_SLOWDOWN=10 multiplies the time limits; KIN_SEED=n runs each test
+ * with that seed, which is printed beside a failure.  A failed check ends the test's process at once,
  * from any thread and any fiber.  Everything here may be used from any thread.
  */
 #ifndef KIN_TESTS_CHECK_H
@@ -84,7 +88,23 @@
 void log_clear(void);
 void ev(const char *word);
 void evi(long long number);
-#define CHECK_LOG(words) check_log(CHECK_HERE, (words))
+bool is_logged(const char *word);
+#define CHECK_LOG(words) check_log(CHECK_HERE, (words), NULL)
+
+/* As CHECK_LOG; but with a seed (see below), under which the order is another
+ * one, only what must hold in every order: each word is there as often, and the
+ * rules hold:
+ *     "a<b<c d<c"   all a come before all b, and so on
+ *     "x? y?"       x and y may be there once, or not
+ */
+#define CHECK_LOG_DRAWN(words, rules)                                        \
+    check_log(CHECK_HERE, (words), (rules))
+
+/* --- Seeds ------------------------------------------------------------- */
+
+/* The seed that draws the order of this run, or 0: asked by what can run a test
+ * in more than one order. */
+unsigned long long check_seed(void);
 
 /* --- Time -------------------------------------------------------------- */
 
@@ -118,7 +138,7 @@ void check_ptr(struct check_place at, const char *what, const void *a,
                const void *b);
 void check_str(struct check_place at, const char *what, const char *a,
                const char *b);
-void check_log(struct check_place at, const char *words);
+void check_log(struct check_place at, const char *words, const char *rules);
 void check_event(struct check_place at, int n, bool last);
 int check_child(struct check_place at, bool dies, void (*fn)(void *),
                 void *arg, const char *text);

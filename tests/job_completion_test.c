@@ -242,7 +242,8 @@ TEST_ON_LOOP(waiters_go_on_after_callbacks_in_the_order_they_came)
     ev("completed");
     MUST(kin_join(first));
     MUST(kin_join(second));
-    CHECK_LOG("complete h completed w1 w2");
+    CHECK_LOG_DRAWN("complete h completed w1 w2",
+                    "complete<h<completed completed<w1 completed<w2");
 }
 
 /* --- Withdrawing, nesting ----------------------------------------------- */

@@ -29,7 +29,7 @@ TEST_ON_LOOP(an_element_is_inherited_by_a_launch_unless_it_is_replaced)
     KIN_AUTO(kin_job) job =
         LAUNCH(scope, launch_two_that_say_user, NULL, .context = user);
     CHECK_EQ(kin_join(job), 0);
-    CHECK_LOG("U1 U1 U2");
+    CHECK_LOG_DRAWN("U1 U1 U2", "");
     CHECK_PTR(kin_current_element(&user_key), NULL);
 }
 

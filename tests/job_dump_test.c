@@ -141,7 +141,7 @@ static int be_in_timeout(kin_scope *scope, void *arg)
 
 /* --- What is shown -------------------------------------------------------- */
 
-TEST_ON_LOOP(each_kind_of_wait_is_named)
+TEST_IN_ORDER(each_kind_of_wait_is_named)
 {
     KIN_AUTO(kin_deferred) gate = new_deferred(NULL);
     kin_continuation one, two;
@@ -205,7 +205,7 @@ static int64_t waited_ms(const char *name)
 
 /* Real time is the subject.  The clock of the stamp ticks every 10 ms at worst,
  * and seconds are told by tenths. */
-TEST_ON_LOOP(how_long_a_fiber_has_waited_is_told)
+TEST_IN_ORDER(how_long_a_fiber_has_waited_is_told)
 {
     enum { STEPS = 3, STEP_MS = 550, TICK_MS = 50, TENTH_MS = 100 };
     KIN_AUTO(kin_deferred) gate = new_deferred(NULL);
@@ -226,7 +226,7 @@ TEST_ON_LOOP(how_long_a_fiber_has_waited_is_told)
 }
 
 /* A wait begins anew whenever the fiber parks. */
-TEST_ON_LOOP(a_fiber_that_waits_again_has_waited_for_no_time)
+TEST_IN_ORDER(a_fiber_that_waits_again_has_waited_for_no_time)
 {
     kin_continuation one;
 
@@ -241,7 +241,7 @@ TEST_ON_LOOP(a_fiber_that_waits_again_has_waited_for_no_time)
     kin_job_cancel_children(kin_current_job(), NULL);
 }
 
-TEST_ON_LOOP(states_and_kinds_are_named)
+TEST_IN_ORDER(states_and_kinds_are_named)
 {
     KIN_AUTO(kin_job) lazy = launch_in(
         scope, NULL, do_nothing,

@@ -403,7 +403,7 @@ BODY(scope_without_handler)
 
 static void run_without_handler(UNUSED void *arg)
 {
-    RUN(scope_without_handler);
+    RUN_IN_ORDER(scope_without_handler);
 }
 
 TEST(failure_without_a_handler_is_told_on_stderr)

@@ -10,12 +10,44 @@
 #include "tests/check.h"
 
 #include <kin/kin.h>
+#include <kin/test.h>
 
 #include <sys/wait.h>
 
-/* A test whose code is the body of a kin_run_blocking with that `scope`: all
- * in it runs on one event loop, in one order. */
-#define TEST_ON_LOOP(name)                                                   \
+/* Runs body on one event loop, in one order: kin_run_blocking.  With a seed, on
+ * a virtual clock, in an order that is drawn from it. */
+static inline int run_on_loop(kin_body *body, void *arg)
+{
+    unsigned long long seed = check_seed();
+    return seed ? kin_run_test(body, arg, .seed = seed)
+                : kin_run_blocking(body, arg);
+}
+
+/* The same on a virtual clock, with a seed or without: for what waits. */
+static inline int run_on_clock(kin_body *body, void *arg)
+{
+    return kin_run_test(body, arg, .seed = check_seed());
+}
+
+/* Where the loop, its order or the real time is the subject. */
+static inline int run_in_order(kin_body *body, void *arg)
+{
+    return kin_run_blocking(body, arg);
+}
+
+/* Nanoseconds of the clock that the fiber's delays go by. */
+static inline int64_t now_of(kin_scope *scope)
+{
+    kin_test_scheduler *clock = kin_test_scheduler_of(scope);
+    return clock ? kin_test_now(clock) : kin_now();
+}
+
+/* A test whose code is the body of a run_on_loop with that `scope`. */
+#define TEST_ON_LOOP(name)  TEST_RUN(run_on_loop, name)
+#define TEST_ON_CLOCK(name) TEST_RUN(run_on_clock, name)
+#define TEST_IN_ORDER(name) TEST_RUN(run_in_order, name)
+
+#define TEST_RUN(run, name)                                                  \
     KIN_SUSPENDS static void name##__main(kin_scope *);                      \
     KIN_SUSPENDS                                                             \
     static int name##__body(kin_scope *scope, void *arg)                     \
@@ -26,7 +58,7 @@
     }                                                                        \
     TEST(name)                                                               \
     {                                                                        \
-        CHECK_EQ(kin_run_blocking(name##__body, NULL), 0);                   \
+        CHECK_EQ(run(name##__body, NULL), 0);                                \
     }                                                                        \
     static void name##__main(__attribute__((unused)) kin_scope *scope)
 

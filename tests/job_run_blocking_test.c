@@ -73,7 +73,7 @@ BODY(nested_shares_the_loop)
 
 TEST(nested_run_blocking_runs_the_outer_ones_tasks)
 {
-    RUN(nested_shares_the_loop);
+    RUN_IN_ORDER(nested_shares_the_loop);
     CHECK_LOG("1 2 3 4");
 }
 
@@ -143,7 +143,7 @@ BODY(launch_outliving)
 
 TEST(job_that_outlives_its_event_loop_completes)
 {
-    RUN(launch_outliving);
+    RUN_IN_ORDER(launch_outliving);
     ev("loop gone");
     wait_for_job(outliving);
     CHECK_FLAGS(outliving, "010");
@@ -499,7 +499,7 @@ BODY(nested_on_default)
 
 TEST(nested_run_blocking_on_default_keeps_the_loop_running)
 {
-    RUN(nested_on_default);
+    RUN_IN_ORDER(nested_on_default);
 }
 
 BODY(nest)

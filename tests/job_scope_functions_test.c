@@ -25,14 +25,14 @@ BODY(scope_without_parking)
     kin_launch(scope, say, "3");
     MUST(kin_coroutine_scope(say, "1"));
     ev("2");
-    CHECK_LOG("1 2");
+    CHECK_LOG_DRAWN("1 2", "1<2 3?");
     return 0;
 }
 
 TEST(scope_begins_and_ends_without_a_dispatch)
 {
     RUN(scope_without_parking);
-    CHECK_LOG("1 2 3");
+    CHECK_LOG_DRAWN("1 2 3", "1<2");
 }
 
 /* S133 */

@@ -27,11 +27,12 @@ TEST_ON_LOOP(one_failed_child_cancels_a_scope_for_ever)
     KIN_AUTO(kin_job) b = LAUNCH(made, say, "1");
     CHECK_EQ(kin_join(b), 0);
     KIN_AUTO(kin_job) later = LAUNCH(made, say, "2");
-    CHECK_EQ(kin_join(later), 0);
-    CHECK_LOG("H");
+    CHECK_EQ(kin_join_all((kin_job *[]){ a, later }, 2), 0);
+    CHECK_LOG_DRAWN("H", "1?");
     CHECK_PTR(H.error, e);
     CHECK_FLAGS(a, "011");
-    CHECK_FLAGS(b, "011");
+    if (!is_logged("1"))                /* with a seed it may run first */
+        CHECK_FLAGS(b, "011");
     CHECK_FLAGS(later, "011");
     CHECK(!kin_scope_is_active(made));
 }
@@ -45,8 +46,8 @@ TEST_ON_LOOP(a_scope_with_a_supervisor_survives_a_failed_child)
     KIN_AUTO(kin_scope) made = new_scope(supervisor);
     KIN_AUTO(kin_job) a = LAUNCH(made, throw_error, e, HANDLER(H));
     KIN_AUTO(kin_job) b = LAUNCH(made, say, "1");
-    CHECK_EQ(kin_join(b), 0);
-    CHECK_LOG("H 1");
+    CHECK_EQ(kin_join_all((kin_job *[]){ a, b }, 2), 0);
+    CHECK_LOG_DRAWN("H 1", "");
     CHECK_PTR(H.error, e);
     CHECK_FLAGS(a, "011");
     CHECK(kin_scope_is_active(made));
@@ -74,8 +75,8 @@ TEST_ON_LOOP(a_scope_whose_children_are_cancelled_launches_new_ones)
     yield_times(1);
     kin_job_cancel_children(kin_scope_job(made), NULL);
     KIN_AUTO(kin_job) j = LAUNCH(made, say, "1");
-    CHECK_EQ(kin_join(j), 0);
-    CHECK_LOG("0 1");
+    CHECK_EQ(kin_join_all((kin_job *[]){ old, j }, 2), 0);
+    CHECK_LOG_DRAWN("0 1", "");
     CHECK_FLAGS(old, "011");
     CHECK(kin_scope_is_active(made));
 }

@@ -209,6 +209,7 @@ TEST_ON_LOOP(a_job_without_a_body_is_cancelling_while_its_child_runs)
     open_gate(gate);
     CHECK_EQ(kin_join(c), 0);
     CHECK_FLAGS(c, "011");
+    CHECK_EQ(kin_join(p), 0);
     CHECK_FLAGS(p, "011");
 }
 

@@ -6,11 +6,6 @@
  * run when its time is over, it blocks its thread or shields itself. */
 #include "tests/words.h"
 
-#include <kin/test.h>
-
-/* Where it is about the order of what happens, not about real time. */
-#define RUN_VIRTUAL(body) CHECK_EQ(kin_run_test((body), NULL), 0)
-
 BODY(delay_100)
 {
     return kin_delay(KIN_MS(100));
@@ -62,7 +57,7 @@ BODY(longer_delay_first)
 
 TEST(delays_end_in_the_order_of_their_deadlines)
 {
-    RUN_VIRTUAL(longer_delay_first);
+    RUN_ON_CLOCK(longer_delay_first);
     CHECK_LOG("1 2");
 }
 
@@ -87,7 +82,7 @@ BODY(equal_deadlines)
 
 TEST(delays_with_one_deadline_end_in_the_order_they_began)
 {
-    RUN(equal_deadlines);
+    RUN_IN_ORDER(equal_deadlines);
     CHECK_LOG("1 2 3");
 }
 
@@ -108,7 +103,7 @@ BODY(block_past_two_timers)
 
 TEST(timers_that_are_due_come_before_what_is_launched_then)
 {
-    RUN(block_past_two_timers);
+    RUN_IN_ORDER(block_past_two_timers);
     CHECK_LOG("1 2 3");
 }
 
@@ -141,7 +136,7 @@ BODY(in_time_and_late)
 
 TEST(timeout_gives_the_value_in_time_and_timed_out_when_late)
 {
-    RUN_VIRTUAL(in_time_and_late);
+    RUN_ON_CLOCK(in_time_and_late);
 }
 
 BODY(blocks_in_time_and_late)
@@ -166,7 +161,7 @@ BODY(blocks_in_time_and_late)
 
 TEST(timeout_block_is_left_with_0_in_time_and_timed_out_when_late)
 {
-    RUN_VIRTUAL(blocks_in_time_and_late);
+    RUN_ON_CLOCK(blocks_in_time_and_late);
 }
 
 /* S162 */
@@ -187,7 +182,7 @@ BODY(no_time_at_all)
 
 TEST(timeout_of_nothing_does_not_run)
 {
-    RUN(no_time_at_all);
+    RUN_IN_ORDER(no_time_at_all);
     CHECK_LOG("");
 }
 
@@ -220,7 +215,7 @@ BODY(busy_past_its_time)
 
 TEST(timeout_does_not_interrupt_what_never_parks)
 {
-    RUN(busy_past_its_time);
+    RUN_IN_ORDER(busy_past_its_time);
 }
 
 BODY(parked_then_busy_past_its_time)
@@ -235,7 +230,7 @@ BODY(parked_then_busy_past_its_time)
 
 TEST(timeout_of_what_parked_once_counts_although_it_came_to_its_end)
 {
-    RUN(parked_then_busy_past_its_time);
+    RUN_IN_ORDER(parked_then_busy_past_its_time);
 }
 
 /* What never parks, but asks, is told. */
@@ -264,7 +259,7 @@ BODY(busy_and_asking)
 
 TEST(timeout_is_told_to_what_never_parks_but_asks)
 {
-    RUN(busy_and_asking);
+    RUN_IN_ORDER(busy_and_asking);
 }
 
 /* S164 */
@@ -293,7 +288,7 @@ BODY(swallowed_timeouts)
 
 TEST(timeout_that_is_swallowed_counts_all_the_same)
 {
-    RUN_VIRTUAL(swallowed_timeouts);
+    RUN_ON_CLOCK(swallowed_timeouts);
     CHECK_LOG("1 1 1");
 }
 
@@ -318,7 +313,7 @@ BODY(failure_after_timeout)
 
 TEST(failure_after_the_timeout_wins)
 {
-    RUN_VIRTUAL(failure_after_timeout);
+    RUN_ON_CLOCK(failure_after_timeout);
 }
 
 BODY(failure_of_block_after_timeout)
@@ -335,7 +330,7 @@ BODY(failure_of_block_after_timeout)
 
 TEST(failure_of_the_block_after_the_timeout_wins)
 {
-    RUN_VIRTUAL(failure_of_block_after_timeout);
+    RUN_ON_CLOCK(failure_of_block_after_timeout);
 }
 
 /* S166 */
@@ -356,7 +351,7 @@ BODY(inner_timeout_in_outer)
 
 TEST(or_null_lets_the_expiry_of_an_inner_timeout_pass)
 {
-    RUN_VIRTUAL(inner_timeout_in_outer);
+    RUN_ON_CLOCK(inner_timeout_in_outer);
 }
 
 /* S167 */
@@ -380,7 +375,7 @@ BODY(outer_null_first)
 
 TEST(inner_or_null_lets_the_expiry_of_the_outer_pass)
 {
-    RUN_VIRTUAL(outer_null_first);
+    RUN_ON_CLOCK(outer_null_first);
     CHECK_LOG("");
 }
 
@@ -410,7 +405,7 @@ BODY(inner_null_first)
 
 TEST(nested_or_null_each_handle_their_own_expiry)
 {
-    RUN_VIRTUAL(inner_null_first);
+    RUN_ON_CLOCK(inner_null_first);
 }
 
 /* S169 */
@@ -441,8 +436,8 @@ BODY(supervise_uncaught_timeout)
 
 TEST(timeout_that_leaves_a_launched_body_cancels_its_job_quietly)
 {
-    RUN_VIRTUAL(uncaught_timeout);
-    RUN_VIRTUAL(supervise_uncaught_timeout);
+    RUN_ON_CLOCK(uncaught_timeout);
+    RUN_ON_CLOCK(supervise_uncaught_timeout);
     CHECK_LOG("2 2");
 }
 
@@ -471,7 +466,7 @@ BODY(uncaught_timeout_of_block)
 
 TEST(timeout_of_a_block_that_leaves_a_launched_body_cancels_its_job_quietly)
 {
-    RUN_VIRTUAL(uncaught_timeout_of_block);
+    RUN_ON_CLOCK(uncaught_timeout_of_block);
     CHECK_LOG("");
 }
 
@@ -497,7 +492,7 @@ BODY(scope_of_timed_out_by_hand)
 
 TEST(timed_out_returned_by_hand_is_a_failure)
 {
-    RUN_VIRTUAL(scope_of_timed_out_by_hand);
+    RUN_ON_CLOCK(scope_of_timed_out_by_hand);
 }
 
 /* S170 */
@@ -521,7 +516,7 @@ BODY(timeout_with_child)
 
 TEST(timeout_cancels_the_children_and_waits_for_them)
 {
-    RUN_VIRTUAL(timeout_with_child);
+    RUN_ON_CLOCK(timeout_with_child);
     CHECK_LOG("1 2");
 }
 
@@ -545,18 +540,18 @@ BODY(launch_shielded)
 
 BODY(timeout_with_shielded_child)
 {
-    int64_t before = kin_now();
+    int64_t before = now_of(scope);
 
     CHECK_EQ(kin_with_timeout(KIN_MS(10), launch_shielded, NULL),
              KIN_ETIMEDOUT);
     ev("2");
-    CHECK(kin_now() - before >= KIN_MS(30));
+    CHECK_EQ(now_of(scope) - before, KIN_MS(30));
     return 0;
 }
 
 TEST(timeout_waits_for_a_child_that_is_shielded)
 {
-    RUN(timeout_with_shielded_child);
+    RUN_ON_CLOCK(timeout_with_shielded_child);
     CHECK_LOG("1 2");
 }
 
@@ -585,7 +580,7 @@ BODY(cancel_during_or_null)
 
 TEST(cancellation_during_or_null_is_not_null)
 {
-    RUN_VIRTUAL(cancel_during_or_null);
+    RUN_ON_CLOCK(cancel_during_or_null);
     CHECK_LOG("CE");
 }
 
@@ -605,7 +600,7 @@ BODY(never_times_out)
 
 TEST(timeout_of_never_does_not_come)
 {
-    RUN(never_times_out);
+    RUN_ON_CLOCK(never_times_out);
 }
 
 /* S174: whichever wins, what was acquired is known through its variable. */
@@ -632,7 +627,7 @@ BODY(race_with_expiry)
 
 TEST(timeout_that_races_with_the_result_gives_one_or_the_other)
 {
-    RUN_VIRTUAL(race_with_expiry);
+    RUN_ON_CLOCK(race_with_expiry);
 }
 
 /* S175 */
@@ -647,17 +642,17 @@ BODY(shielded_30_then_yield)
 
 BODY(timeout_of_shielded)
 {
-    int64_t before = kin_now();
+    int64_t before = now_of(scope);
 
     CHECK_EQ(kin_with_timeout(KIN_MS(10), shielded_30_then_yield, NULL),
              KIN_ETIMEDOUT);
-    CHECK(kin_now() - before >= KIN_MS(30));
+    CHECK_EQ(now_of(scope) - before, KIN_MS(30));
     return 0;
 }
 
 TEST(timeout_takes_effect_after_the_shielded_part)
 {
-    RUN(timeout_of_shielded);
+    RUN_ON_CLOCK(timeout_of_shielded);
     CHECK_LOG("1");
 }
 
@@ -673,7 +668,7 @@ BODY(message_of_timeout)
 
 TEST(message_of_a_timeout_names_its_milliseconds)
 {
-    RUN_VIRTUAL(message_of_timeout);
+    RUN_ON_CLOCK(message_of_timeout);
 }
 
 /* R11.8: thousands of timeouts that do not come leave nothing behind. */
@@ -689,7 +684,7 @@ BODY(many_timeouts)
 
 TEST(timeouts_that_do_not_come_are_taken_back)
 {
-    RUN(many_timeouts);
+    RUN_IN_ORDER(many_timeouts);
 }
 
 /* R11.1 */
@@ -705,7 +700,7 @@ BODY(delay_lasts)
 
 TEST(delay_lasts_at_least_as_long_as_asked)
 {
-    RUN(delay_lasts);
+    RUN_IN_ORDER(delay_lasts);
 }
 
 BODY(delay_on_default)
@@ -718,7 +713,7 @@ BODY(delay_on_default)
 
 TEST(delays_and_timeouts_run_on_default_too)
 {
-    RUN(delay_on_default);
+    RUN_IN_ORDER(delay_on_default);
 }
 
 TEST_MAIN

@@ -512,7 +512,7 @@ BODY(run_a_test)
 
 TEST(run_test_on_a_fiber)
 {
-    RUN(run_a_test);
+    RUN_IN_ORDER(run_a_test);
     CHECK_LOG("1 2");
 }
 
@@ -1040,14 +1040,14 @@ static int counter;
 BODY(increment)
 {
     int seen = counter;
-    KIN_TRY(kin_yield());
+    KIN_TRY(kin_delay(KIN_MS(1)));
     counter = seen + 1;
     return 0;
 }
 
 BODY(increment_later)
 {
-    yield_times(3);
+    KIN_TRY(kin_delay(KIN_MS(1)));
     return increment(scope, arg);
 }
 

@@ -24,7 +24,7 @@ BODY(two_that_yield)
 TEST(yield_goes_to_the_back_of_the_queue)
 {
     RUN(two_that_yield);
-    CHECK_LOG("1 2 3 4");
+    CHECK_LOG_DRAWN("1 2 3 4", "1<3 1<4 2<3 2<4");
 }
 
 /* S195 */

@@ -2,7 +2,8 @@
  *
  * A scenario's `throw E` is THROW(E): errors are known by name and compared by
  * identity.  Handlers log what they get: "H(E)", "C(null)".  RUN(body) runs
- * body on an event loop of its own, from a plain thread.
+ * body on an event loop of its own, from a plain thread; RUN_ON_CLOCK and
+ * RUN_IN_ORDER, as the functions of those names.
  *
  * To be included last: its names are short. */
 #ifndef KIN_TESTS_WORDS_H
@@ -19,7 +20,9 @@
 #define UNUSED __attribute__((unused))
 #define BODY(name) \
     KIN_SUSPENDS static int name(UNUSED kin_scope *scope, UNUSED void *arg)
-#define RUN(body)  CHECK_EQ(kin_run_blocking((body), NULL), 0)
+#define RUN(body)  CHECK_EQ(run_on_loop((body), NULL), 0)
+#define RUN_ON_CLOCK(body) CHECK_EQ(run_on_clock((body), NULL), 0)
+#define RUN_IN_ORDER(body) CHECK_EQ(run_in_order((body), NULL), 0)
 #define MUST(call) CHECK_EQ((call), 0)
 #define THROW(error) return kin_error_rethrow(error)
 #define WORD(value) ((void *)(intptr_t)(value))

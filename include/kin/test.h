@@ -129,7 +129,8 @@ typedef struct kin_test_options {
  * there, and the outcome is a failure with KIN_ETIMEDOUT.  That is looked at
  * between events; what ignores its cancellation is waited for.
  *
- * With a seed, which of the events of equal time comes next is drawn; and so
+ * With a seed, which of the events of equal time comes next is drawn, except
+ * that what yields goes on only after all that was due before it; and so
  * is, at marked places inside kin, whether one of them comes first: while a
  * call suspends but has not parked, between the end of a body and that of its
  * job, at the exit of a block.  So what on threads would be a race (a resume
