@@ -8,7 +8,7 @@
 #include "job/coroutine.h"
 
 /* The long way, for all but an event loop. */
-static int yield_to_dispatcher(struct kin__coroutine *co)
+KIN_SUSPENDS static int yield_to_dispatcher(struct kin__coroutine *co)
 {
     if (co->dispatcher == kin_unconfined())
         return kin__unconfined_yield();
