@@ -27,9 +27,7 @@ static void make(struct kin_fiber *fiber, void (*entry)(void *value))
     fiber->asan_bottom = fiber->stack.base;
     fiber->asan_size = (size_t)((char *)fiber->stack.top
                                 - (char *)fiber->stack.base);
-#if KIN__TSAN
-    fiber->tsan = __tsan_create_fiber(0);
-#endif
+    kin__tsan_fiber_get(fiber);
     fiber->sp = kin__switch_make(fiber->stack.top, begin);
 }
 
@@ -63,9 +61,7 @@ struct kin_fiber *kin__fiber_on_memory(void *memory, size_t size,
 
 void kin__fiber_put(struct kin__thread *thread, struct kin_fiber *fiber)
 {
-#if KIN__TSAN
-    __tsan_destroy_fiber(fiber->tsan);
-#endif
+    kin__tsan_fiber_put(fiber);
     if (!fiber->borrowed)
         kin__stack_put(&thread->stacks, &fiber->stack);
     else

@@ -36,6 +36,7 @@ struct kin_fiber {
     const void *asan_bottom;
     size_t asan_size;
     void *tsan;
+    unsigned tsan_uses;             /* of tsan, by other fibers before       */
 };
 
 _Static_assert(sizeof(struct kin_fiber) <= KIN__STACK_RECORD,

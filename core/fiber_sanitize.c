@@ -2,6 +2,10 @@
  * know of it; see sanitize.h.  Empty without. */
 #include "core/fiber_switch.h"
 
+#if KIN__TSAN
+#include <sched.h>
+#endif
+
 #if KIN__ASAN
 static void leave(struct kin__thread *thread, struct kin_fiber *from,
                   struct kin_fiber *to)
@@ -30,6 +34,81 @@ void kin__fiber_arrive(struct kin_fiber *self)
     }
 }
 #elif KIN__TSAN
+/* To make a fiber of TSan's means to clear most of a megabyte, so they are
+ * used again, the oldest first.  What a host that is given up has left on the
+ * shadow stack of calls stays there, a few entries; that holds 65536, so there
+ * is an end to it.  A generator may be dropped in the middle of many calls:
+ * what it had is not used again.
+ *
+ * The lock is hidden from TSan, which would otherwise see an order between all
+ * that begin or end a fiber, and miss races. */
+enum { POOL_MIN = 32, POOL_MAX = 1024, USES_MAX = 1000 };
+
+static struct {
+    char locked;
+    unsigned first, count;              /* of the ring                       */
+    struct { void *tsan; unsigned uses; } ring[POOL_MAX];
+} pool;
+
+#define HIDDEN __attribute__((no_sanitize("thread"), noinline))
+
+static HIDDEN void pool_lock(void)
+{
+    /* acquire: pairs with release in pool_unlock() */
+    while (__atomic_test_and_set(&pool.locked, __ATOMIC_ACQUIRE))
+        sched_yield();
+}
+
+static HIDDEN void pool_unlock(void)
+{
+    /* release: pairs with acquire in pool_lock() */
+    __atomic_clear(&pool.locked, __ATOMIC_RELEASE);
+}
+
+static HIDDEN bool pool_take(struct kin_fiber *fiber)
+{
+    bool taken;
+
+    pool_lock();
+    taken = pool.count > POOL_MIN;
+    if (taken) {
+        fiber->tsan = pool.ring[pool.first].tsan;
+        fiber->tsan_uses = pool.ring[pool.first].uses;
+        pool.first = (pool.first + 1) % POOL_MAX;
+        pool.count--;
+    }
+    pool_unlock();
+    return taken;
+}
+
+static HIDDEN bool pool_keep(struct kin_fiber *fiber)
+{
+    bool kept;
+
+    pool_lock();
+    kept = pool.count < POOL_MAX;
+    if (kept) {
+        unsigned last = (pool.first + pool.count++) % POOL_MAX;
+
+        pool.ring[last].tsan = fiber->tsan;
+        pool.ring[last].uses = fiber->tsan_uses + 1;
+    }
+    pool_unlock();
+    return kept;
+}
+
+void kin__tsan_fiber_get(struct kin_fiber *fiber)
+{
+    if (!pool_take(fiber))
+        fiber->tsan = __tsan_create_fiber(0);
+}
+
+void kin__tsan_fiber_put(struct kin_fiber *fiber)
+{
+    if (fiber->body || fiber->tsan_uses >= USES_MAX || !pool_keep(fiber))
+        __tsan_destroy_fiber(fiber->tsan);
+}
+
 static inline void leave(struct kin__thread *thread, struct kin_fiber *from,
                          struct kin_fiber *to)
 {

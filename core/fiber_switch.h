@@ -50,4 +50,20 @@ static inline void kin__fiber_arrive(struct kin_fiber *self)
 }
 #endif
 
+/* Gives a fresh fiber its counterpart in ThreadSanitizer; takes that back. */
+#if KIN__TSAN
+void kin__tsan_fiber_get(struct kin_fiber *fiber);
+void kin__tsan_fiber_put(struct kin_fiber *fiber);
+#else
+static inline void kin__tsan_fiber_get(struct kin_fiber *fiber)
+{
+    (void)fiber;
+}
+
+static inline void kin__tsan_fiber_put(struct kin_fiber *fiber)
+{
+    (void)fiber;
+}
+#endif
+
 #endif /* KIN_CORE_FIBER_SWITCH_H */
