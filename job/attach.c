@@ -25,12 +25,16 @@ void kin__job_attach(struct kin_job *parent, struct kin_job *child)
 {
     kin_error *cause;
     uint32_t word;
+    bool late;
 
     if (!parent || parent->kind == KIN__NON_CANCELLABLE) {
         kin__root_link(child);
         return;
     }
     word = kin__job_lock(parent);
+    late = is_over(word) || state_of(word) == KIN_JOB_CANCELLING;
+    if (late)
+        kin__job_retain(child);         /* whoever cancels may end it, too */
     if (!is_over(word)) {
         if (!kin__job_has_body(parent))
             kin__job_retain(parent);    /* the child's */
@@ -46,7 +50,7 @@ void kin__job_attach(struct kin_job *parent, struct kin_job *child)
         kin__root_link(child);
     if (state_of(word) == KIN_JOB_NEW)
         kin__job_start(parent);
-    if (!is_over(word) && state_of(word) != KIN_JOB_CANCELLING)
+    if (!late)
         return;
     cause = kin__job_cancellation(parent);
     if (!cause)
@@ -54,4 +58,5 @@ void kin__job_attach(struct kin_job *parent, struct kin_job *child)
                                 NULL, "", "the parent has completed");
     kin__job_cancel(child, cause);
     kin_error_release(cause);
+    kin_job_release(child);
 }
