@@ -138,7 +138,7 @@ int kin_deferred_complete(kin_deferred *deferred, void *value)
 
     if (err)
         return err;
-    if (!kin__job_claim(job_of(deferred)))
+    if (!kin__job_claim(job_of(deferred), true))
         return 0;
     ((struct by_hand *)deferred)->value = value;
     return kin__job_claimed_end(job_of(deferred), NULL);
@@ -152,7 +152,7 @@ int kin_deferred_fail(kin_deferred *deferred, kin_error *error)
         err = kin__misuse(KIN_EINVAL, "kin_deferred_fail", "error is NULL");
     if (err)
         return err;
-    if (!kin__job_claim(job_of(deferred)))
+    if (!kin__job_claim(job_of(deferred), false))
         return 0;
     return kin__job_claimed_end(job_of(deferred), error);
 }

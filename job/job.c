@@ -152,7 +152,7 @@ static int complete_check(const struct kin_job *job, const char *function)
 
 static int complete(struct kin_job *job, kin_error *error)
 {
-    if (!kin__job_claim(job))
+    if (!kin__job_claim(job, !error))
         return 0;
     return kin__job_claimed_end(job, error);
 }

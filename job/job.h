@@ -180,9 +180,10 @@ bool kin__job_cancel(struct kin_job *job, kin_error *cause);
 void kin__job_body_end(struct kin_job *job, kin_error *error);
 
 /* Completing by hand: the first to claim wins, and ends it afterwards, with
- * error (borrowed) or NULL.  Returns 1; or KIN_EHANDLER, with the error
- * current, if callbacks ran by that and one has failed. */
-bool kin__job_claim(struct kin_job *job);
+ * error (borrowed) or NULL; which of the two it says when it claims.  Returns
+ * 1; or KIN_EHANDLER, with the error current, if callbacks ran by that and one
+ * has failed. */
+bool kin__job_claim(struct kin_job *job, bool succeeds);
 int kin__job_claimed_end(struct kin_job *job, kin_error *error);
 
 /* As kin__job_cancel, for each child. */

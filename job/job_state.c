@@ -446,7 +446,7 @@ void kin__job_body_end(struct kin_job *job, kin_error *error)
     body_done(job);
 }
 
-bool kin__job_claim(struct kin_job *job)
+bool kin__job_claim(struct kin_job *job, bool succeeds)
 {
     uint32_t word = kin__job_lock(job);
     bool first = state_of(word) == KIN_JOB_ACTIVE
@@ -454,25 +454,35 @@ bool kin__job_claim(struct kin_job *job)
 
     if (first) {
         kin__job_retain(job);           /* it may end by this */
-        job->pending++;
         word |= KIN__JOB_BODY_DONE;
+        if (succeeds && !job->pending)
+            word |= KIN__JOB_SEALED;    /* a cancellation comes too late */
+        else
+            job->pending++;
     }
     kin__job_unlock(job, word);
     return first;
 }
 
+/* The claim is settled: true if the job is sealed by now. */
+static bool end_claim(struct kin_job *job)
+{
+    uint32_t word = kin__job_lock(job);
+    bool sealed = is_over(word);
+
+    if (!sealed && state_of(word) == KIN_JOB_ACTIVE)
+        word = move(word, KIN_JOB_COMPLETING);
+    kin__job_unlock(job, word);
+    return sealed || drop_pending(job);
+}
+
 int kin__job_claimed_end(struct kin_job *job, kin_error *error)
 {
     kin_error *broken = NULL;
-    uint32_t word;
 
     if (error)
         kin__job_cancel(job, error);
-    word = kin__job_lock(job);
-    if (state_of(word) == KIN_JOB_ACTIVE)
-        word = move(word, KIN_JOB_COMPLETING);
-    kin__job_unlock(job, word);
-    if (drop_pending(job))
+    if (end_claim(job))
         finish(job, &broken);
     kin_job_release(job);
     return broken ? kin__fail_with(broken, KIN_EHANDLER) : 1;
