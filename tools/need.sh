@@ -5,8 +5,12 @@
 # while it exists nothing is asked of the package manager.  What is missing is
 # installed by root or by sudo without a password; else this names the line
 # that installs it, and fails.
+#
+# need.sh --ask PACKAGE=PROOF... -- says whether they all are; installs nothing.
 set -eu
 
+ask=
+[ "${1-}" != --ask ] || { ask=yes; shift; }
 missing=
 for need; do
     package=${need%%=*} proof=${need#*=}
@@ -16,6 +20,7 @@ for need; do
     esac || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
+[ -z "$ask" ] || { echo "missing:$missing" >&2; exit 1; }
 
 line="apt-get install -y --no-install-recommends$missing"
 if ! command -v apt-get >/dev/null; then
