@@ -383,7 +383,7 @@ test: | need-TEST test-programs ## builds and runs the tests of one configuratio
 	   $(RUN_BIN) $(RUN_SHELL)
 
 CHECKS ?= check-layers check-symbols check-headers check-orders check-tidy \
-          check-tls check-env check-android check-words analyze
+          check-tls check-env check-android check-words analyze bench-check
 
 check: ## everything: the checks of the source, and the tests in all of MATRIX=
 	@tools/need.sh $(NEED_CHECK)
