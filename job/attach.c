@@ -46,8 +46,11 @@ void kin__job_attach(struct kin_job *parent, struct kin_job *child)
         parent->pending++;
     }
     kin__job_unlock(parent, word);
-    if (is_over(word))
+    if (is_over(word)) {
+        if (kin__job_has_body(child))
+            kin__scope_own(kin__job_scope(child));
         kin__root_link(child);
+    }
     if (state_of(word) == KIN_JOB_NEW)
         kin__job_start(parent);
     if (!late)

@@ -22,14 +22,10 @@ struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
         return NULL;
     block->scope = (struct kin_scope){
         .job = &block->job, .outer = co->current,
-        .context = context ? context
-                           : kin_context_retain(
-                                 kin__scope_context(co->current)),
-        .owns_context = true,
+        .context = context ? context : kin__scope_context(co->current),
+        .owns_context = context,
     };
     if (kin__slice_prepare(&block->scope) != 0) {
-        if (!context)
-            kin_context_release(block->scope.context);
         kin__record_put(kin__thread(), block);
         return NULL;
     }
@@ -61,9 +57,16 @@ struct kin__runnable *kin__block_runner(struct kin_job *job)
     return block_of(job)->runner;
 }
 
+struct kin_scope *kin__scope_of_block(struct kin_job *job)
+{
+    return &block_of(job)->scope;
+}
+
 bool kin__block_tells_when_freed(const struct kin_job *job)
 {
-    return block_of((struct kin_job *)job)->scope.context->foreign;
+    const struct kin_scope *scope = &block_of((struct kin_job *)job)->scope;
+
+    return scope->owns_context && scope->context->foreign;
 }
 
 void kin__block_free(struct kin_job *job)
@@ -71,7 +74,8 @@ void kin__block_free(struct kin_job *job)
     struct kin__block_scope *block = block_of(job);
 
     kin__slice_free(&block->scope);
-    kin_context_release(block->scope.context);
+    if (block->scope.owns_context)
+        kin_context_release(block->scope.context);
     kin__record_put(kin__thread(), block);
 }
 

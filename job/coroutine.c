@@ -187,6 +187,7 @@ struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
     co->on_undelivered = options->on_undelivered;
     /* relaxed: not published yet */
     atomic_store_explicit(&co->delivered, false, memory_order_relaxed);
+    co->named = context->name;
     co->starts_cancelled = options->start == KIN_START_ATOMIC
                         || options->start == KIN_START_UNDISPATCHED;
     kin__coroutine_phase(co, KIN__PHASE_QUEUED);
@@ -209,8 +210,10 @@ void kin__coroutine_free(struct kin_job *job)
     if (job->kind == KIN__ASYNC && co->on_undelivered && co->value
         && !atomic_load_explicit(&co->delivered, memory_order_relaxed))
         kin__hand_back(co->on_undelivered, co->value);
-    kin__slice_free(&co->scope);
-    kin_context_release(co->scope.context);
+    if (KIN__UNLIKELY(co->scope.worn))
+        kin__slice_free(&co->scope);
+    if (co->scope.owns_context)
+        kin_context_release(co->scope.context);
     kin__record_put(kin__thread(), co);
 }
 
@@ -220,7 +223,8 @@ bool kin__coroutine_tells_when_freed(const struct kin_job *job)
 
     if (job->kind != KIN__LAUNCHED && job->kind != KIN__ASYNC)
         return false;
-    return (co->on_undelivered && co->value) || co->scope.context->foreign;
+    return (co->on_undelivered && co->value)
+        || (co->scope.owns_context && co->scope.context->foreign);
 }
 
 void kin__coroutine_tell_done(struct kin_job *job)

@@ -29,6 +29,7 @@ struct kin__coroutine {
     void (*on_undelivered)(void *value);
     _Atomic bool delivered;         /* somebody has received the value       */
     bool starts_cancelled;          /* runs even if cancelled: ATOMIC, …     */
+    bool named;                     /* constant: its context has a name      */
     _Atomic uint8_t phase;          /* enum kin__phase: for those who look on */
     struct kin_job job;
 };

@@ -87,12 +87,6 @@ static const char *state_text(uint32_t word)
     return states[word & KIN__JOB_STATE];
 }
 
-/* The name that the user gave, or NULL. */
-static const char *given_name(const struct kin_job *job)
-{
-    return kin__context_name(kin__job_context(job));
-}
-
 /* --- The fiber ------------------------------------------------------------ */
 
 /* What was seen of it. */
@@ -123,8 +117,18 @@ static void look_at_wait(struct sight *sight, const struct kin__wait *wait)
     sight->since = wait->since;
     if (target) {
         sight->target_kind = kind_of(target);
-        copy(sight->target, given_name(target));
+        copy(sight->target, kin__job_given_name(target));
     }
+}
+
+/* The context may be borrowed: it is there as long as the job is not final. */
+static void copy_dispatcher(struct sight *sight, struct kin__coroutine *co)
+{
+    uint32_t word = kin__job_lock(&co->job);
+
+    copy(sight->dispatcher, kin_dispatcher_name(
+             kin__context_dispatcher(co->scope.context)));
+    kin__job_unlock(&co->job, word);
 }
 
 static void look_at_fiber(struct sight *sight, struct kin__coroutine *co,
@@ -136,9 +140,7 @@ static void look_at_fiber(struct sight *sight, struct kin__coroutine *co,
     sight->what = sight->target_kind = NULL;
     sight->count = 0;
     if (!wait) {
-        kin_dispatcher *dispatcher = kin__context_dispatcher(co->scope.context);
-
-        copy(sight->dispatcher, kin_dispatcher_name(dispatcher));
+        copy_dispatcher(sight, co);
         return;
     }
     look_at_wait(sight, wait);
@@ -245,8 +247,8 @@ static void add_coroutine(struct kin__dump *dump, struct kin__coroutine *co,
     struct sight sight;
 
     look_at_fiber(&sight, co, trace);
-    if (given_name(&co->job))
-        add_name(dump, " ", given_name(&co->job));
+    if (kin__job_given_name(&co->job))
+        add_name(dump, " ", kin__job_given_name(&co->job));
     add_name(dump, " on ", sight.dispatcher);
     if (co->site && co->site[0])
         kin__dump_add(dump, " at %s", co->site);

@@ -127,16 +127,19 @@ kin_error *kin__failures_settle(struct kin_job *job)
 
 /* --- Who it is ------------------------------------------------------------ */
 
-kin_context *kin__job_context(const struct kin_job *job)
+struct kin_scope *kin__job_scope(struct kin_job *job)
 {
-    switch (job->kind) {
-    case KIN__LAUNCHED:
-    case KIN__ASYNC:
-    case KIN__BLOCKING:
-        return kin__coroutine_of_job(job)->scope.context;
-    default:
-        return NULL;
-    }
+    return job->kind <= KIN__BLOCKING ? &kin__coroutine_of_job(job)->scope
+                                      : kin__scope_of_block(job);
+}
+
+/* A named one keeps its context, so this is right after its end, too. */
+const char *kin__job_given_name(const struct kin_job *job)
+{
+    const struct kin__coroutine *co = kin__coroutine_of_job(job);
+
+    return job->kind <= KIN__BLOCKING && co->named
+               ? kin__context_name(co->scope.context) : NULL;
 }
 
 const char *kin__job_site(const struct kin_job *job)
@@ -270,18 +273,8 @@ static kin_error *handler_error(const char *what, kin_error *failure)
 /* The handler for what nobody else will see, or NULL. */
 static const kin_handler *handler_of(struct kin_job *job)
 {
-    struct kin__block_scope *block;
-
-    switch (job->kind) {
-    case KIN__SCOPE:
-    case KIN__SUPERVISOR_SCOPE:
-    case KIN__TIMEOUT:
-        block = (struct kin__block_scope *)
-            ((char *)job - offsetof(struct kin__block_scope, job));
-        return kin__context_handler(block->scope.context);
-    default:
-        return kin__context_handler(kin__job_context(job));
-    }
+    return kin__job_has_body(job)
+               ? kin__context_handler(kin__job_scope(job)->context) : NULL;
 }
 
 void kin__failure_tell(struct kin_job *job, struct kin_job *parent,

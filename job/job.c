@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 KIN_UNCHECKED
-uint32_t kin__job_lock(struct kin_job *job)
+uint32_t kin__job_lock_contended(struct kin_job *job)
 {
     /* relaxed: the exchange below orders it */
     uint32_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
@@ -99,6 +99,13 @@ void kin_job_release(kin_job *job)
 {
     if (!job || job->kind == KIN__NON_CANCELLABLE)
         return;
+    /* The last reference to one with a body: it is final, on no list, and
+     * nobody can take another.  acquire: pairs with acq_rel below */
+    if (kin__job_has_body(job)
+        && atomic_load_explicit(&job->refs, memory_order_acquire) == 1) {
+        free_job(job);
+        return;
+    }
     /* acq_rel: the last one sees what the others did; pairs with itself */
     if (atomic_fetch_sub_explicit(&job->refs, 1, memory_order_acq_rel) == 1)
         free_job(job);
@@ -231,8 +238,7 @@ const char *kin_job_name(const kin_job *job)
 
 const char *kin__job_name(const kin_job *job)
 {
-    const kin_context *context = job ? kin__job_context(job) : NULL;
-    const char *name = context ? kin_context_get(context, &kin_key_name) : NULL;
+    const char *name = job ? kin__job_given_name(job) : NULL;
 
     if (!name && job)
         name = kin__job_site(job);

@@ -20,7 +20,8 @@
  *
  * One list holds, in the order they came: children, callbacks, waiters.  A
  * parent's record outlives its attached children, so `parent` needs no
- * reference; nor does the context, which children borrow. */
+ * reference; nor does a context that a child has from its parent, as long as
+ * the child is not final. */
 #ifndef KIN_JOB_JOB_H
 #define KIN_JOB_JOB_H
 
@@ -85,7 +86,9 @@ struct kin_scope {
     kin_context *context;           /* constant: without a job               */
     struct kin_scope *outer;        /* the fiber's: around this one          */
     _Atomic uint32_t refs;          /* of an object; 0: lives with its job   */
-    bool owns_context;              /* constant                              */
+    bool owns_context;              /* else borrowed: see kin__scope_keep()  */
+    bool kept;                      /* guarded by the job's LOCK: somebody
+                                       retains a scope that lives with it    */
     struct kin__worn *worn;         /* the fiber's: see slice.h; may be NULL */
 };
 
@@ -106,8 +109,23 @@ static inline kin_job_state kin__job_state(const struct kin_job *job)
     return (kin_job_state)(kin__job_word(job) & KIN__JOB_STATE);
 }
 
+uint32_t kin__job_lock_contended(struct kin_job *job);
+
 /* Locks; returns the word without LOCK. */
-uint32_t kin__job_lock(struct kin_job *job) KIN_LOCKS(*job);
+KIN_UNCHECKED
+static inline uint32_t kin__job_lock(struct kin_job *job) KIN_LOCKS(*job)
+{
+    /* relaxed: the exchange below orders it */
+    uint32_t word = atomic_load_explicit(&job->word, memory_order_relaxed)
+                    & ~(uint32_t)KIN__JOB_LOCK;
+
+    /* acquire: pairs with release in kin__job_unlock() */
+    if (KIN__LIKELY(atomic_compare_exchange_strong_explicit(
+            &job->word, &word, word | KIN__JOB_LOCK, memory_order_acquire,
+            memory_order_relaxed)))
+        return word;
+    return kin__job_lock_contended(job);
+}
 
 KIN_UNCHECKED
 static inline void kin__job_unlock(struct kin_job *job, uint32_t word)
@@ -168,6 +186,9 @@ static inline bool kin__job_has_body(const struct kin_job *job)
  * not attached. */
 void kin__job_attach(struct kin_job *parent, struct kin_job *child);
 
+/* Tells the parent of a failure.  True if somebody above has taken it. */
+bool kin__job_tell_parent(struct kin_job *job, kin_error *error);
+
 /* Lets go of a job that was held by a `pending++` of the caller's; finishes it
  * if it waits for nothing else. */
 void kin__job_let_go(struct kin_job *job);
@@ -176,8 +197,14 @@ void kin__job_let_go(struct kin_job *job);
  * False if it came too late. */
 bool kin__job_cancel(struct kin_job *job, kin_error *cause);
 
+/* --- The end (end.c) ------------------------------------------------------ */
+
 /* The body has ended: with error (its reference is taken), or NULL. */
 void kin__job_body_end(struct kin_job *job, kin_error *error);
+
+/* Ends a sealed job, and each one above that is sealed by that.  *broken, if
+ * broken is not NULL, gets what its callbacks have failed with. */
+void kin__job_finish(struct kin_job *job, kin_error **broken);
 
 /* Completing by hand: the first to claim wins, and ends it afterwards, with
  * error (borrowed) or NULL; which of the two it says when it claims.  Returns
@@ -286,17 +313,33 @@ void kin__block_free(struct kin_job *job);
 bool kin__block_tells_when_freed(const struct kin_job *job);
 bool kin__deferred_tells_when_freed(const struct kin_job *job);
 
-/* The fiber that runs a block. */
+/* The fiber that runs a block, and its scope. */
 struct kin__runnable *kin__block_runner(struct kin_job *job);
+struct kin_scope *kin__scope_of_block(struct kin_job *job);
 void kin__deferred_free(struct kin_job *job);
 
 /* The scope's context, without a job; never NULL. */
 kin_context *kin__scope_context(const struct kin_scope *scope);
 
-/* The context in which job was launched, or NULL; its name (never NULL), and
- * where it was launched. */
+/* True if scope has its context as long as its job is not final: what is
+ * launched through it may borrow that. */
+bool kin__scope_lends(const struct kin_scope *scope);
+
+/* The job with that scope becomes final, and the context that it has borrowed
+ * may go: retains it if somebody may still ask for it, or for the name of the
+ * job if `named`; else forgets it.  Under the job's LOCK. */
+void kin__scope_keep(struct kin_scope *scope, bool named);
+
+/* Makes a borrowed context the scope's own. */
+void kin__scope_own(struct kin_scope *scope);
+
+/* The scope of a job with a body. */
+struct kin_scope *kin__job_scope(struct kin_job *job);
+
+/* A job's name (never NULL), the one it was given (or NULL), and where it was
+ * launched. */
 const char *kin__job_name(const struct kin_job *job);
-kin_context *kin__job_context(const struct kin_job *job);
+const char *kin__job_given_name(const struct kin_job *job);
 const char *kin__job_site(const struct kin_job *job);
 
 #endif /* KIN_JOB_JOB_H */

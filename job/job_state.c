@@ -7,10 +7,7 @@
  *
  * Upwards: a failure goes from parent to parent as long as each accepts it; the
  * jobs it went through are held (pending) until the top has been told, so that
- * none of them is finished under way.
- *
- * The end: finish_one() seals, tells, and frees one job, and names the parent
- * if that can be finished now; finish() goes on with it. */
+ * none of them is finished under way. */
 #include "core/chance.h"
 #include "core/check.h"
 #include "core/error.h"
@@ -20,8 +17,6 @@
 #include "job/job_word.h"
 
 #include <stddef.h>
-
-static void finish(struct kin_job *sealed, kin_error **broken);
 
 /* --- Why it is cancelled -------------------------------------------------- */
 
@@ -86,32 +81,10 @@ static enum begun begin_cancelling(struct kin_job *job, kin_error *cause)
     return begun;
 }
 
-/* One off what a locked job waits for; true if it is sealed by that. */
-static bool drop_locked(struct kin_job *job, uint32_t *word)
-    KIN_REQUIRES(*job)
-{
-    bool ready;
-
-    job->pending--;
-    ready = !job->pending && (*word & KIN__JOB_BODY_DONE) && !is_over(*word);
-    if (ready)
-        *word |= KIN__JOB_SEALED;
-    return ready;
-}
-
-static bool drop_pending(struct kin_job *job)
-{
-    uint32_t word = kin__job_lock(job);
-    bool ready = drop_locked(job, &word);
-
-    kin__job_unlock(job, word);
-    return ready;
-}
-
 static void release_hold(struct kin_job *job)
 {
     if (drop_pending(job))
-        finish(job, NULL);
+        kin__job_finish(job, NULL);
 }
 
 void kin__job_let_go(struct kin_job *job)
@@ -284,206 +257,11 @@ bool kin__job_cancel(struct kin_job *job, kin_error *cause)
     return first != TOO_LATE;
 }
 
-/* True if somebody above has taken the failure. */
-static bool tell_parent(struct kin_job *job, kin_error *error)
+bool kin__job_tell_parent(struct kin_job *job, kin_error *error)
 {
     struct kin_job *parent = told_parent(job, error);
 
     if (is_scoped(job))
         return true;                    /* its caller gets it */
     return parent && kin__job_cancel(parent, error) && parent->handles;
-}
-
-/* --- The end -------------------------------------------------------------- */
-
-/* Runs what waits for the end, in order; the job is final.  Callbacks that have
- * failed are told of when the last has run, before those who wait behind it go
- * on: what a handler uses may be theirs. */
-static void run_completions(struct kin_job *job, kin_error *cause,
-                            struct kin_job *parent, kin_error **broken)
-{
-    for (;;) {
-        uint32_t word = kin__job_lock(job);
-        struct kin__node *node = job->list.next;
-        struct kin__waiter waiter = { .runnable = NULL };
-
-        if (job->more && !kin__job_has_callbacks(job)) {
-            kin__job_unlock(job, word);
-            kin__callbacks_settle(job, parent, broken);
-            continue;
-        }
-        while (node->kind == KIN__NODE_CURSOR)
-            node = node->next;
-        if (node == &job->list) {
-            kin__job_unlock(job, word);
-            return;
-        }
-        kin__node_unlink(node);
-        if (node->kind == KIN__NODE_WAITER)
-            waiter = *(struct kin__waiter *)node;
-        kin__job_unlock(job, word);     /* a waiter's node may be gone now */
-        if (node->kind == KIN__NODE_CALLBACK)
-            kin__callback_run(job, node, cause);
-        else
-            kin__wait_wake(waiter.runnable, waiter.generation, 0, NULL);
-    }
-}
-
-/* What is left to do for the parent of a job that has become final. */
-struct farewell {
-    struct kin_job *parent;             /* NULL: it had none                 */
-    bool drop;                          /* it still waits for the job        */
-    bool sealed;                        /* it is to be finished              */
-    bool counted;                       /* the job has a reference to it     */
-};
-
-/* Something of the user's is told at the end, or when the record is freed. */
-static bool tells_user(const struct kin_job *job)
-{
-    return job->more || kin__job_has_callbacks(job)
-        || kin__coroutine_tells_when_freed(job);
-}
-
-/* Leaves the family.  The parent stops waiting at once, so that a fiber which
- * this job's end wakes finds it gone; but if the user is told something, only
- * after that: what he uses then may belong to the parent's body. */
-static void leave_parent(struct kin_job *job, struct farewell *farewell)
-{
-    struct kin_job *parent = farewell->parent;
-    uint32_t word = kin__job_lock(parent);
-
-    kin__node_unlink(&job->child);
-    if (!farewell->drop)
-        farewell->sealed = drop_locked(parent, &word);
-    kin__job_unlock(parent, word);
-}
-
-/* Makes it final with that outcome. */
-static struct farewell make_final(struct kin_job *job, kin_error *outcome)
-{
-    uint32_t word = kin__job_lock(job);
-    struct farewell farewell = {
-        .parent = job->parent, .drop = tells_user(job),
-        .counted = job->parent && !kin__job_has_body(job->parent),
-    };
-    kin_error *before = job->cause;
-
-    word = move(word, outcome ? KIN_JOB_CANCELLED : KIN_JOB_COMPLETED);
-    job->cause = outcome;
-    job->parent = NULL;
-    kin__job_unlock(job, word);
-    kin_error_release(before);
-    if (farewell.parent)
-        leave_parent(job, &farewell);
-    else
-        kin__root_unlink(job);
-    return farewell;
-}
-
-/* Ends one sealed job; returns its parent if that is sealed now, with the
- * child's reference to it.  broken, if not NULL, gets what callbacks failed
- * with. */
-static struct kin_job *finish_one(struct kin_job *job, kin_error **broken)
-{
-    kin_error *outcome = kin__failures_settle(job);
-    struct farewell farewell;
-
-    if (outcome && !kin_error_is_cancellation(outcome)
-        && !tell_parent(job, outcome))
-        kin__failure_report(job, outcome);
-    kin__chance(KIN__CHANCE_SEALED);
-    farewell = make_final(job, outcome);
-    kin__chance(KIN__CHANCE_FINAL);
-    run_completions(job, outcome, farewell.parent, broken);
-    if (job->kind == KIN__BLOCKING)
-        kin__coroutine_tell_done(job);
-    if (farewell.parent || kin__job_has_body(job))
-        kin_job_release(job);           /* the list's, or the machine's */
-    kin__chance(KIN__CHANCE_FREED);
-    if (farewell.parent && farewell.drop)
-        farewell.sealed = drop_pending(farewell.parent);
-    if (farewell.counted && !farewell.sealed)
-        kin_job_release(farewell.parent);   /* else it may be gone */
-    return farewell.sealed ? farewell.parent : NULL;
-}
-
-static void finish(struct kin_job *job, kin_error **broken)
-{
-    struct kin_job *child_of = finish_one(job, broken);
-
-    while (child_of) {
-        bool counted = !kin__job_has_body(child_of);
-
-        job = child_of;
-        child_of = finish_one(job, NULL);
-        if (counted)
-            kin_job_release(job);       /* else it is gone */
-    }
-}
-
-/* The body has ended; seals if there is nothing else to wait for. */
-static void body_done(struct kin_job *job)
-{
-    uint32_t word = kin__job_lock(job) | KIN__JOB_BODY_DONE;
-    bool ready = !job->pending && !is_over(word);
-
-    if (ready)
-        word |= KIN__JOB_SEALED;
-    else if (state_of(word) == KIN_JOB_ACTIVE)
-        word = move(word, KIN_JOB_COMPLETING);
-    kin__job_unlock(job, word);
-    if (ready)
-        finish(job, NULL);
-}
-
-void kin__job_body_end(struct kin_job *job, kin_error *error)
-{
-    kin__chance(KIN__CHANCE_ENDS);
-    if (error) {
-        kin__job_cancel(job, error);
-        kin_error_release(error);
-    }
-    body_done(job);
-}
-
-bool kin__job_claim(struct kin_job *job, bool succeeds)
-{
-    uint32_t word = kin__job_lock(job);
-    bool first = state_of(word) == KIN_JOB_ACTIVE
-              && !(word & (KIN__JOB_BODY_DONE | KIN__JOB_SEALED));
-
-    if (first) {
-        kin__job_retain(job);           /* it may end by this */
-        word |= KIN__JOB_BODY_DONE;
-        if (succeeds && !job->pending)
-            word |= KIN__JOB_SEALED;    /* a cancellation comes too late */
-        else
-            job->pending++;
-    }
-    kin__job_unlock(job, word);
-    return first;
-}
-
-/* The claim is settled: true if the job is sealed by now. */
-static bool end_claim(struct kin_job *job)
-{
-    uint32_t word = kin__job_lock(job);
-    bool sealed = is_over(word);
-
-    if (!sealed && state_of(word) == KIN_JOB_ACTIVE)
-        word = move(word, KIN_JOB_COMPLETING);
-    kin__job_unlock(job, word);
-    return sealed || drop_pending(job);
-}
-
-int kin__job_claimed_end(struct kin_job *job, kin_error *error)
-{
-    kin_error *broken = NULL;
-
-    if (error)
-        kin__job_cancel(job, error);
-    if (end_claim(job))
-        finish(job, &broken);
-    kin_job_release(job);
-    return broken ? kin__fail_with(broken, KIN_EHANDLER) : 1;
 }

@@ -36,4 +36,26 @@ static inline bool is_over(uint32_t word)
         || state_of(word) == KIN_JOB_CANCELLED || (word & KIN__JOB_SEALED);
 }
 
+/* One off what a locked job waits for; true if it is sealed by that. */
+static inline bool drop_locked(struct kin_job *job, uint32_t *word)
+    KIN_REQUIRES(*job)
+{
+    bool ready;
+
+    job->pending--;
+    ready = !job->pending && (*word & KIN__JOB_BODY_DONE) && !is_over(*word);
+    if (ready)
+        *word |= KIN__JOB_SEALED;
+    return ready;
+}
+
+static inline bool drop_pending(struct kin_job *job)
+{
+    uint32_t word = kin__job_lock(job);
+    bool ready = drop_locked(job, &word);
+
+    kin__job_unlock(job, word);
+    return ready;
+}
+
 #endif /* KIN_JOB_JOB_WORD_H */

@@ -11,14 +11,29 @@
 
 #include <stdint.h>
 
-/* scope's context + .context + what has an option of its own, and Default if
- * there is no dispatcher; no job. */
-static kin_context *context_of(kin_scope *scope,
-                               const kin_launch_options *options)
+/* True if what is launched has just the context that scope has. */
+static bool is_inherited(const kin_context *own,
+                         const kin_launch_options *options)
 {
-    kin_context *sum = kin__context_inherit(kin__scope_context(scope),
-                                            options->context);
+    return !options->context && !options->name && !options->handler
+        && (!options->dispatcher || options->dispatcher == own->dispatcher)
+        && own->dispatcher && !own->copyable;
+}
 
+/* scope's context + .context + what has an option of its own, and Default if
+ * there is no dispatcher; no job.  *owned: a reference is the caller's; else
+ * it is borrowed from the scope. */
+static kin_context *context_of(kin_scope *scope,
+                               const kin_launch_options *options, bool *owned)
+{
+    kin_context *own = kin__scope_context(scope), *sum;
+
+    *owned = true;
+    if (KIN__LIKELY(is_inherited(own, options))) {
+        *owned = !kin__scope_lends(scope);
+        return *owned ? kin_context_retain(own) : own;
+    }
+    sum = kin__context_inherit(own, options->context);
     if (options->name)
         sum = kin_context_join(sum, kin_context_of_name(options->name));
     if (options->handler)
@@ -86,21 +101,26 @@ static int launch(enum kin__job_kind kind, kin_scope *scope, kin_body *body,
                   const kin_launch_options *options, struct kin__done *done,
                   kin_job **out)
 {
-    bool lazy = options->start == KIN_START_LAZY;
-    kin_context *context = context_of(scope, options);
+    bool lazy = options->start == KIN_START_LAZY, owned;
+    kin_context *context = context_of(scope, options, &owned);
     struct kin__coroutine *co = NULL;
 
     if (context)
         co = kin__coroutine_new(kind, lazy ? KIN_JOB_NEW : KIN_JOB_ACTIVE,
                                 context, body, options);
     if (!co) {
-        kin_context_release(context);
+        if (owned)
+            kin_context_release(context);
         return KIN_ENOMEM;
     }
+    co->scope.owns_context = owned;
     if (done)
         co->value = done;
-    if (out)
-        *out = kin_job_retain(&co->job);
+    if (out) {
+        /* relaxed: not published yet */
+        atomic_store_explicit(&co->job.refs, 2, memory_order_relaxed);
+        *out = &co->job;
+    }
     kin__job_attach(parent_of(scope, options), &co->job);
     return start(co, options->start);
 }

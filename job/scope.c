@@ -100,6 +100,39 @@ static bool is_object(struct kin_scope *scope)
     return atomic_load_explicit(&scope->refs, memory_order_relaxed) != 0;
 }
 
+bool kin__scope_lends(const struct kin_scope *scope)
+{
+    return scope->job && !is_object((struct kin_scope *)scope);
+}
+
+void kin__scope_own(struct kin_scope *scope)
+{
+    if (!scope->owns_context)
+        kin_context_retain(scope->context);
+    scope->owns_context = true;
+}
+
+void kin__scope_keep(struct kin_scope *scope, bool named)
+{
+    if (scope->owns_context)
+        return;
+    if (scope->kept || named)
+        kin__scope_own(scope);
+    else
+        scope->context = kin_context_empty();
+}
+
+/* One that lives with its job, whose context it may have borrowed. */
+static void keep(kin_scope *scope)
+{
+    uint32_t word;
+
+    kin_job_retain(scope->job);
+    word = kin__job_lock(scope->job);
+    scope->kept = true;
+    kin__job_unlock(scope->job, word);
+}
+
 kin_scope *kin_scope_retain(kin_scope *scope)
 {
     if (!scope || is_global(scope))
@@ -108,7 +141,7 @@ kin_scope *kin_scope_retain(kin_scope *scope)
         /* relaxed: whoever retains holds a reference */
         atomic_fetch_add_explicit(&scope->refs, 1, memory_order_relaxed);
     else
-        kin_job_retain(scope->job);
+        keep(scope);
     return scope;
 }
 

@@ -1,0 +1,333 @@
+/* end.c -- how a job ends.
+ *
+ *   body ends --> SEALED: what it waited for is over, its outcome decided
+ *             --> told: a failure, to the parent or to whoever hears of it
+ *             --> final; leaves its parent, which may be sealed by that
+ *             --> callbacks and waiters, in order
+ *             --> the machine's reference goes
+ *
+ * finish_one() does that for one job and names the parent if it is next.
+ *
+ * Two short cuts, for what happens most.  A body that returned 0, with no
+ * child left: sealed and final are one step (complete()).  If besides nobody
+ * has a handle and nothing is registered, the job ends under its parent's LOCK
+ * alone (end_quietly()): whoever comes to it from elsewhere either has a
+ * reference or takes one under that LOCK. */
+#include "core/chance.h"
+#include "core/check.h"
+#include "core/error.h"
+#include "core/record.h"
+#include "core/thread.h"
+#include "job/coroutine.h"
+#include "job/job.h"
+#include "job/job_word.h"
+
+#include <stddef.h>
+
+/* --- What waits for the end ----------------------------------------------- */
+
+/* Runs it, in order; the job is final.  Callbacks that have failed are told of
+ * when the last has run, before those who wait behind it go on: what a handler
+ * uses may be theirs. */
+static void run_completions(struct kin_job *job, kin_error *cause,
+                            struct kin_job *parent, kin_error **broken)
+{
+    for (;;) {
+        uint32_t word = kin__job_lock(job);
+        struct kin__node *node = job->list.next;
+        struct kin__waiter waiter = { .runnable = NULL };
+
+        if (job->more && !kin__job_has_callbacks(job)) {
+            kin__job_unlock(job, word);
+            kin__callbacks_settle(job, parent, broken);
+            continue;
+        }
+        while (node->kind == KIN__NODE_CURSOR)
+            node = node->next;
+        if (node == &job->list) {
+            kin__job_unlock(job, word);
+            return;
+        }
+        kin__node_unlink(node);
+        if (node->kind == KIN__NODE_WAITER)
+            waiter = *(struct kin__waiter *)node;
+        kin__job_unlock(job, word);     /* a waiter's node may be gone now */
+        if (node->kind == KIN__NODE_CALLBACK)
+            kin__callback_run(job, node, cause);
+        else
+            kin__wait_wake(waiter.runnable, waiter.generation, 0, NULL);
+    }
+}
+
+/* --- Final ---------------------------------------------------------------- */
+
+/* What is left to do when a job has become final. */
+struct farewell {
+    struct kin_job *parent;             /* NULL: it had none                 */
+    bool drop;                          /* it still waits for the job        */
+    bool sealed;                        /* it is to be finished              */
+    bool counted;                       /* the job has a reference to it     */
+    bool told;                          /* nobody waits, but for this one:   */
+    struct kin__runnable *waiter;       /* NULL: nobody                      */
+    uint64_t generation;
+};
+
+/* Something of the user's is told at the end, or when the record is freed. */
+static bool tells_user(const struct kin_job *job)
+{
+    return job->more || kin__job_has_callbacks(job)
+        || kin__coroutine_tells_when_freed(job);
+}
+
+/* Takes the only waiter along, if there is nothing else. */
+static void take_waiter(struct kin_job *job, struct farewell *farewell)
+    KIN_REQUIRES(*job)
+{
+    struct kin__node *node = job->list.next;
+
+    farewell->waiter = NULL;
+    farewell->told = node == &job->list && !job->more;
+    if (node->kind != KIN__NODE_WAITER || node->next != &job->list
+        || job->more)
+        return;
+    farewell->waiter = ((struct kin__waiter *)node)->runnable;
+    farewell->generation = ((struct kin__waiter *)node)->generation;
+    farewell->told = true;
+    kin__node_unlink(node);
+}
+
+/* Makes it final with that outcome.  Unlocks. */
+static void make_final(struct kin_job *job, uint32_t word, kin_error *outcome,
+                       struct farewell *farewell)
+    KIN_UNLOCKS(*job)
+{
+    kin_error *before = job->cause;
+
+    farewell->parent = job->parent;
+    farewell->drop = tells_user(job);
+    farewell->sealed = false;
+    farewell->counted = job->parent && !kin__job_has_body(job->parent);
+    take_waiter(job, farewell);
+    if (kin__job_has_body(job))
+        kin__scope_keep(kin__job_scope(job),
+                        farewell->drop || kin__job_given_name(job));
+    word = move(word, outcome ? KIN_JOB_CANCELLED : KIN_JOB_COMPLETED);
+    job->cause = outcome;
+    job->parent = NULL;
+    kin__job_unlock(job, word);
+    kin_error_release(before);
+}
+
+/* Leaves the family.  The parent stops waiting at once, so that a fiber which
+ * this job's end wakes finds it gone; but if the user is told something, only
+ * after that: what he uses then may belong to the parent's body. */
+static void leave_parent(struct kin_job *job, struct farewell *farewell)
+{
+    struct kin_job *parent = farewell->parent;
+    uint32_t word;
+
+    if (!parent) {
+        kin__root_unlink(job);
+        return;
+    }
+    word = kin__job_lock(parent);
+    kin__node_unlink(&job->child);
+    if (!farewell->drop)
+        farewell->sealed = drop_locked(parent, &word);
+    kin__job_unlock(parent, word);
+}
+
+/* A final job tells and goes; returns its parent if that is sealed now, with
+ * the child's reference to it. */
+static struct kin_job *say_farewell(struct kin_job *job, kin_error *outcome,
+                                    struct farewell *farewell,
+                                    kin_error **broken)
+{
+    leave_parent(job, farewell);
+    kin__chance(KIN__CHANCE_FINAL);
+    if (farewell->waiter)
+        kin__wait_wake(farewell->waiter, farewell->generation, 0, NULL);
+    else if (!farewell->told)
+        run_completions(job, outcome, farewell->parent, broken);
+    if (job->kind == KIN__BLOCKING)
+        kin__coroutine_tell_done(job);
+    if (farewell->parent || kin__job_has_body(job))
+        kin_job_release(job);           /* the list's, or the machine's */
+    kin__chance(KIN__CHANCE_FREED);
+    if (farewell->parent && farewell->drop)
+        farewell->sealed = drop_pending(farewell->parent);
+    if (farewell->counted && !farewell->sealed)
+        kin_job_release(farewell->parent);  /* else it may be gone */
+    return farewell->sealed ? farewell->parent : NULL;
+}
+
+/* Ends one sealed job; returns as say_farewell. */
+static struct kin_job *finish_one(struct kin_job *job, kin_error **broken)
+{
+    kin_error *outcome = kin__failures_settle(job);
+    struct farewell farewell;
+    uint32_t word;
+
+    if (outcome && !kin_error_is_cancellation(outcome)
+        && !kin__job_tell_parent(job, outcome))
+        kin__failure_report(job, outcome);
+    kin__chance(KIN__CHANCE_SEALED);
+    word = kin__job_lock(job);
+    make_final(job, word, outcome, &farewell);
+    return say_farewell(job, outcome, &farewell, broken);
+}
+
+/* Finishes a parent that is sealed (NULL: none is), and who is sealed by that.
+ * The reference that a child has to a job without a body is let go. */
+static void finish_above(struct kin_job *job)
+{
+    while (job) {
+        bool counted = !kin__job_has_body(job);
+        struct kin_job *parent = finish_one(job, NULL);
+
+        if (counted)
+            kin_job_release(job);       /* else it is gone */
+        job = parent;
+    }
+}
+
+void kin__job_finish(struct kin_job *job, kin_error **broken)
+{
+    finish_above(finish_one(job, broken));
+}
+
+/* --- The body has ended --------------------------------------------------- */
+
+/* Nobody but who ends it can have come to it, or left anything with it. */
+static bool is_quiet(const struct kin_job *job, uint32_t refs)
+{
+    /* acquire: pairs with acq_rel in kin_job_release(); kin__job_word()
+     * acquires what was done under its LOCK */
+    return atomic_load_explicit(&((struct kin_job *)job)->refs,
+                                memory_order_acquire) == refs
+        && kin__job_word(job) == KIN_JOB_ACTIVE
+        && !job->pending && !job->more && job->list.next == &job->list;
+}
+
+/* Of these the machine's is one. */
+static uint32_t own_refs(const struct kin_job *job)
+{
+    return job->kind <= KIN__ASYNC ? 1 : 2;     /* a block: the fiber's */
+}
+
+static bool may_end_quietly(const struct kin_job *job)
+{
+    return job->parent && kin__job_has_body(job->parent)
+        && (job->kind <= KIN__ASYNC ? !kin__coroutine_tells_when_freed(job)
+                                    : job->kind == KIN__SCOPE
+                                      || job->kind == KIN__SUPERVISOR_SCOPE)
+        && is_quiet(job, own_refs(job));
+}
+
+/* Ends a job of which nobody knows; false if somebody does. */
+static bool end_quietly(struct kin_job *job)
+{
+    struct kin_job *parent = job->parent;
+    uint32_t refs = own_refs(job), word;
+    bool quiet, sealed = false;
+
+    if (!may_end_quietly(job))
+        return false;
+    word = kin__job_lock(parent);
+    quiet = is_quiet(job, refs);
+    if (KIN__LIKELY(quiet)) {
+        kin__node_unlink(&job->child);
+        sealed = drop_locked(parent, &word);
+    }
+    kin__job_unlock(parent, word);
+    if (KIN__UNLIKELY(!quiet))
+        return false;
+    job->parent = NULL;
+    /* relaxed: nobody else can come to it any more */
+    atomic_store_explicit(&job->word, KIN_JOB_COMPLETED | KIN__JOB_BODY_DONE
+                                          | KIN__JOB_SEALED,
+                          memory_order_relaxed);
+    atomic_store_explicit(&job->refs, refs - 1, memory_order_relaxed);
+    if (refs == 1)
+        kin__coroutine_free(job);
+    if (KIN__UNLIKELY(sealed))
+        finish_above(parent);
+    return true;
+}
+
+/* Seals if there is nothing else to wait for. */
+static void complete(struct kin_job *job)
+{
+    uint32_t word = kin__job_lock(job) | KIN__JOB_BODY_DONE;
+    bool is_sealed = !job->pending && !is_over(word);
+    struct farewell farewell;
+
+    if (is_sealed)
+        word |= KIN__JOB_SEALED;
+    if (is_sealed && state_of(word) == KIN_JOB_ACTIVE && !job->more) {
+        make_final(job, word, NULL, &farewell);
+        finish_above(say_farewell(job, NULL, &farewell, NULL));
+        return;
+    }
+    if (!is_sealed && state_of(word) == KIN_JOB_ACTIVE)
+        word = move(word, KIN_JOB_COMPLETING);
+    kin__job_unlock(job, word);
+    if (is_sealed)
+        kin__job_finish(job, NULL);
+}
+
+void kin__job_body_end(struct kin_job *job, kin_error *error)
+{
+    kin__chance(KIN__CHANCE_ENDS);
+    if (KIN__UNLIKELY(error)) {
+        kin__job_cancel(job, error);
+        kin_error_release(error);
+    } else if (end_quietly(job)) {
+        return;
+    }
+    complete(job);
+}
+
+/* --- By hand -------------------------------------------------------------- */
+
+bool kin__job_claim(struct kin_job *job, bool succeeds)
+{
+    uint32_t word = kin__job_lock(job);
+    bool first = state_of(word) == KIN_JOB_ACTIVE
+              && !(word & (KIN__JOB_BODY_DONE | KIN__JOB_SEALED));
+
+    if (first) {
+        kin__job_retain(job);           /* it may end by this */
+        word |= KIN__JOB_BODY_DONE;
+        if (succeeds && !job->pending)
+            word |= KIN__JOB_SEALED;    /* a cancellation comes too late */
+        else
+            job->pending++;
+    }
+    kin__job_unlock(job, word);
+    return first;
+}
+
+/* The claim is settled: true if the job is sealed by now. */
+static bool end_claim(struct kin_job *job)
+{
+    uint32_t word = kin__job_lock(job);
+    bool sealed = is_over(word);
+
+    if (!sealed && state_of(word) == KIN_JOB_ACTIVE)
+        word = move(word, KIN_JOB_COMPLETING);
+    kin__job_unlock(job, word);
+    return sealed || drop_pending(job);
+}
+
+int kin__job_claimed_end(struct kin_job *job, kin_error *error)
+{
+    kin_error *broken = NULL;
+
+    if (error)
+        kin__job_cancel(job, error);
+    if (end_claim(job))
+        kin__job_finish(job, &broken);
+    kin_job_release(job);
+    return broken ? kin__fail_with(broken, KIN_EHANDLER) : 1;
+}
