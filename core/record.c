@@ -4,6 +4,7 @@
  * its start keeps its generation. */
 #include "core/record.h"
 
+#include "core/check.h"
 #include "core/memory.h"
 #include "core/sanitize.h"
 #include "core/spin.h"
@@ -101,7 +102,7 @@ void *kin__record_get(struct kin__thread *thread)
 {
     struct free_record *record;
 
-    if (!thread->records && !refill(thread))
+    if (KIN__UNLIKELY(!thread->records && !refill(thread)))
         return NULL;
     record = thread->records;
     thread->records = record->next;

@@ -90,8 +90,7 @@ static void call_body(struct kin__thread *thread, struct kin__runnable *r)
         return;
     }
     thread->current = r;
-    r->ops->body(r);
-    kin__thread()->current = NULL;      /* r may be gone, the thread another */
+    r->ops->body(r, thread);            /* r may be gone, the thread another */
 }
 
 static void run_on_host(struct kin__thread *thread, struct kin_fiber *self,
@@ -111,6 +110,24 @@ static void run_on_host(struct kin__thread *thread, struct kin_fiber *self,
     }
 }
 
+/* What this host is to do now; NULL: leave for the frame's own host.  It may
+ * have to leave for another one first. */
+static struct kin_task *next_task(struct kin__thread *thread,
+                                  struct kin_fiber *self)
+{
+    struct kin_task *task = thread->pending;
+    struct kin__frame *frame;
+
+    if (KIN__UNLIKELY(task)) {
+        thread->pending = NULL;
+        return task;
+    }
+    if (KIN__UNLIKELY(is_odd(self) && ensure_spare(thread)))
+        leave_host(thread, self, take_spare(thread));
+    frame = thread->frame;
+    return frame->next ? frame->next(frame) : NULL;
+}
+
 /* What every host stack does: one task after the other, for whatever frame is
  * the top one on whatever thread it finds itself on. */
 static void host_main(void *unused)
@@ -120,18 +137,9 @@ static void host_main(void *unused)
     (void)unused;
     for (;;) {
         struct kin__thread *thread = kin__thread();
-        struct kin__frame *frame = thread->frame;
-        struct kin_task *task = thread->pending;
+        struct kin_task *task = next_task(thread, self);
 
-        if (task)
-            thread->pending = NULL;
-        else if (is_odd(self) && ensure_spare(thread))
-            leave_host(thread, self, take_spare(thread));
-        else
-            task = frame->next ? frame->next(frame) : NULL;
-
-        thread = kin__thread();
-        if (task)
+        if (KIN__LIKELY(task))
             run_on_host(thread, self, task);
         else
             leave_host(thread, self, thread->frame->host);
@@ -147,6 +155,7 @@ static void enter_frame(struct kin__thread *thread, struct kin__frame *frame)
         kin__undress(thread->current);
     frame->outer = thread->frame;
     frame->host = thread->fiber;
+    frame->thread = thread;
     frame->current = thread->current;
     frame->no_suspend = thread->no_suspend;
     frame->in_place_active = thread->in_place.active;
@@ -335,11 +344,6 @@ bool kin__in_place_hold(void)
 void kin__in_place_let_go(bool held)
 {
     kin__thread()->in_place.active = held;
-}
-
-struct kin_task *kin__in_place_take(void)
-{
-    return kin__task_queue_pop(&kin__thread()->in_place.queue);
 }
 
 void kin_task_run(kin_task *task)

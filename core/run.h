@@ -58,7 +58,9 @@ struct kin__runnable {
 
 /* What the layer that launches it says. */
 struct kin__runnable_ops {
-    void (*body)(struct kin__runnable *self);   /* called once, on a host    */
+    /* Called once, on a host; ends with no runnable current on the thread,
+     * which may be another one. */
+    void (*body)(struct kin__runnable *self, struct kin__thread *thread);
     void (*ready)(struct kin__runnable *self);  /* dispatches it; any thread */
     void (*refuse)(struct kin__runnable *self, int code); /* no stack for it */
     /* Its dispatcher took it and then closed: it must run elsewhere. */
@@ -78,6 +80,7 @@ void kin__runnable_run(struct kin_task *task);
 struct kin__frame {
     struct kin__frame *outer;
     struct kin_fiber *host;         /* where control goes back to            */
+    struct kin__thread *thread;     /* whose it is                           */
 
     /* The next task, without blocking; NULL if there is none now.  It may be
      * called on the stack of a fiber that is about to park.  It may fire
@@ -171,8 +174,12 @@ void kin__run_in_place(struct kin_task *task);
 bool kin__in_place_hold(void);
 void kin__in_place_let_go(bool held);
 
-/* Takes the oldest queued in-place task, or NULL: a loop runs these first. */
-struct kin_task *kin__in_place_take(void);
+/* Takes the oldest queued in-place task, or NULL: a loop runs these first.
+ * thread is the calling one's. */
+static inline struct kin_task *kin__in_place_take(struct kin__thread *thread)
+{
+    return kin__task_queue_pop(&thread->in_place.queue);
+}
 
 /* Who runs on stack, for a report; async-signal-safe. */
 void kin__run_describe(const struct kin__stack *stack, char *buffer,

@@ -264,7 +264,8 @@ size_t kin__stack_use_expect(struct kin__stack_cache *cache,
         &find(function)->measured, memory_order_relaxed);
     bool is_due =
         measured < MEASURED_FIRST || use->due == 0 || kin__stack_wipes();
-    bool is_next_due = measured + 1 < MEASURED_FIRST || kin__stack_wipes();
+    bool is_next_due = (measured + 1 < MEASURED_FIRST || kin__stack_wipes())
+                    && !kin__on_valgrind();     /* which is not measured */
 
     use->due = is_next_due ? 1 : MEASURED_PERIOD;
     if (!is_due || !stack->slab || stack->measured || kin__on_valgrind())

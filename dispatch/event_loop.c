@@ -159,9 +159,14 @@ int kin__event_loop_requeue(void)
     return kin__park_local(requeue);
 }
 
-struct kin_task *kin__event_loop_poll(struct kin__event_loop *loop)
+struct kin_task *kin__event_loop_poll(struct kin__event_loop *loop,
+                                      struct kin__thread *thread)
 {
-    struct kin_task *task = kin__in_place_take();
+    struct kin_task *task = kin__event_loop_peek(thread, loop);
+
+    if (KIN__LIKELY(task))
+        return kin__task_queue_pop(&loop->queue);
+    task = kin__in_place_take(thread);
 
     if (task)
         return task;
@@ -169,7 +174,7 @@ struct kin_task *kin__event_loop_poll(struct kin__event_loop *loop)
     if (atomic_load_explicit(&loop->inbox, memory_order_relaxed))
         take_inbox(loop, NULL);
     fire_due(loop);
-    task = kin__in_place_take();        /* what a timer has resumed */
+    task = kin__in_place_take(thread);  /* what a timer has resumed */
     return task ? task : kin__task_queue_pop(&loop->queue);
 }
 
@@ -215,7 +220,7 @@ static struct kin_task *frame_poll(struct kin__frame *frame)
 {
     struct blocking_frame *self = (struct blocking_frame *)frame;
 
-    return kin__event_loop_poll(self->loop);
+    return kin__event_loop_poll(self->loop, frame->thread);
 }
 
 static bool is_done(struct kin__done *done)
@@ -231,7 +236,7 @@ static struct kin_task *frame_next(struct kin__frame *frame)
     struct kin_task *task;
 
     while (!is_done(self->done)) {
-        task = kin__event_loop_poll(self->loop);
+        task = kin__event_loop_poll(self->loop, frame->thread);
         if (task)
             return task;
         if (is_done(self->done))
@@ -245,7 +250,7 @@ static struct kin_task *frame_next(struct kin__frame *frame)
     if (is_owner(self->loop))
         kin__event_loop_close(self->loop);
     frame->local = NULL;                /* what yields now is refused */
-    task = kin__in_place_take();
+    task = kin__in_place_take(frame->thread);
     return task ? task : kin__task_queue_pop(&self->loop->queue);
 }
 

@@ -51,7 +51,8 @@ int kin__event_loop_set_timer(struct kin_dispatcher *self,
                               struct kin_timer *timer, int64_t deadline);
 
 /* The next task that is due, or NULL; owner only. */
-struct kin_task *kin__event_loop_poll(struct kin__event_loop *loop);
+struct kin_task *kin__event_loop_poll(struct kin__event_loop *loop,
+                                      struct kin__thread *thread);
 
 /* When the loop has something to do next: 0 if now, KIN_NEVER if nothing. */
 int64_t kin__event_loop_deadline(struct kin__event_loop *loop);
@@ -85,19 +86,17 @@ int kin__event_loop_run(struct kin__event_loop *loop, bool is_new,
 /* Parks the running fiber at the tail of the queue. */
 int kin__event_loop_requeue(void) KIN_SUSPENDS;
 
-/* The fiber to go on with, if the loop has only its queue to look at. */
-static inline struct kin__runnable *
+/* The head of the queue, if that is all the loop has to look at; or NULL. */
+static inline struct kin_task *
 kin__event_loop_peek(struct kin__thread *thread, struct kin__event_loop *loop)
 {
-    struct kin_task *task = loop->queue.head;
-
     /* relaxed: what comes just now is seen the next time */
-    if (KIN__UNLIKELY(!task || thread->in_place.queue.head
+    if (KIN__UNLIKELY(thread->in_place.queue.head
                       || atomic_load_explicit(&loop->inbox,
                                               memory_order_relaxed)
                       || kin__timers_earliest(&loop->timers) != KIN_NEVER))
         return NULL;
-    return kin__parked_of(task);
+    return loop->queue.head;
 }
 
 /* Parks the running fiber at the tail of the queue, the short way, if it is
@@ -107,17 +106,32 @@ static inline int kin__event_loop_yield(struct kin__thread *thread,
                                         struct kin_dispatcher *dispatcher)
 {
     struct kin__event_loop *loop = thread->loop;
-    struct kin__runnable *next;
+    struct kin_task *task;
 
     if (KIN__UNLIKELY(thread->frame->local != dispatcher))
         return KIN_ENOTSUP;
-    next = kin__event_loop_peek(thread, loop);
-    if (KIN__UNLIKELY(!next))
+    task = kin__event_loop_peek(thread, loop);
+    if (KIN__UNLIKELY(!task || !kin__parked_of(task)))
         return kin__event_loop_requeue();
-    loop->queue.head = next->task.next;
+    kin__task_queue_pop(&loop->queue);
     kin__task_queue_push(&loop->queue, &thread->current->task);
-    kin__park_for(thread, next);
+    kin__park_for(thread, kin__parked_of(task));
     return 0;
+}
+
+/* Dispatches a task the short way, if it is this dispatcher's loop that runs
+ * here and no timer is armed, which would go first.  False: it is not. */
+static inline bool kin__event_loop_push(struct kin__thread *thread,
+                                        struct kin_dispatcher *dispatcher,
+                                        struct kin_task *task)
+{
+    struct kin__event_loop *loop = thread->loop;
+
+    if (KIN__UNLIKELY(!thread->frame || thread->frame->local != dispatcher
+                      || kin__timers_earliest(&loop->timers) != KIN_NEVER))
+        return false;
+    kin__task_queue_push(&loop->queue, task);
+    return true;
 }
 
 /* Any thread; *done may be gone when this returns. */

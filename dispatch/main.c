@@ -296,7 +296,7 @@ int kin_main_detach(void)
         kin__spin_pause(&round);
     self->loop.refuse = refuse_left;
     kin__event_loop_hand_over(&self->loop);
-    while ((task = kin__in_place_take()))   /* what a timer has resumed */
+    while ((task = kin__in_place_take(kin__thread())))  /* what a timer has resumed */
         kin__run_in_place(task);
     close(self->fd);
     give();
@@ -332,7 +332,7 @@ static struct kin_task *pump_poll(struct kin__frame *frame)
 
     if (is_over(pump))
         return NULL;
-    task = kin__event_loop_poll(&pump->main->loop);
+    task = kin__event_loop_poll(&pump->main->loop, frame->thread);
     if (!task)
         return NULL;
     if (pump->one_pass && !pump->slices)

@@ -63,7 +63,7 @@ static struct pool_thread *take_idle(struct pool *pool)
 
 static struct kin_task *take_task(struct pool *pool)
 {
-    struct kin_task *task = kin__in_place_take();
+    struct kin_task *task = kin__in_place_take(kin__thread());
 
     if (task)
         return task;

@@ -314,7 +314,7 @@ static struct kin_task *begin(struct kin__worker *worker,
 /* Slices that run in place come first, and are nobody's but this thread's. */
 static struct kin_task *begin_in_place(struct kin__worker *worker)
 {
-    struct kin_task *task = kin__in_place_take();
+    struct kin_task *task = kin__in_place_take(worker->thread);
 
     if (!task)
         return NULL;

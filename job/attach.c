@@ -17,7 +17,7 @@ bool kin__job_start(struct kin_job *job)
     started = state_of(word) == KIN_JOB_NEW;
     kin__job_unlock(job, started ? move(word, KIN_JOB_ACTIVE) : word);
     if (started)
-        kin__coroutine_dispatch(job);
+        kin__coroutine_dispatch(kin__thread(), kin__coroutine_of_job(job));
     return started;
 }
 

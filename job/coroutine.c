@@ -88,35 +88,35 @@ static int run_body(struct kin__coroutine *co)
     return co->body(&co->scope, co->arg);
 }
 
-static void body(struct kin__runnable *runnable)
+/* The body's code, as its error: a new reference; NULL: it has not failed. */
+static kin_error *error_of(struct kin__runnable *runnable, int code)
+{
+    kin_error *error = code < 0 ? kin__error_of_result(code) : NULL;
+
+    if (code < 0 || runnable->error)
+        kin_error_clear();
+    return error;
+}
+
+static void body(struct kin__runnable *runnable, struct kin__thread *thread)
 {
     struct kin__coroutine *co = of_runnable(runnable);
     const void *function = (const void *)(uintptr_t)co->body;
-    struct kin__thread *thread;
+    kin_error *error;
     int code;
 
-    thread = kin__thread();
     kin__stack_use_begin(&thread->stacks, &thread->fiber->stack, function);
-    kin__slice_on(co);
+    if (KIN__UNLIKELY(co->scope.worn))
+        kin__slice_on(co);
     kin__coroutine_phase(co, KIN__PHASE_BEGUN);
     code = run_body(co);
-    kin__slice_off(co);
+    if (KIN__UNLIKELY(runnable->dressed))
+        kin__slice_off(co);
     thread = kin__thread();
-    if (KIN_DEBUG)
-        kin__hold_end(thread);
     kin__stack_use_end(&thread->stacks, &thread->fiber->stack, function);
-    if (code < 0) {
-        kin_error *error = kin__error_of_result(code);
-
-        kin_error_clear();
-        thread->current = NULL;
-        kin__job_body_end(&co->job, error);
-    } else {
-        if (runnable->error)
-            kin_error_clear();
-        thread->current = NULL;
-        kin__job_body_end(&co->job, NULL);
-    }
+    error = error_of(runnable, code);
+    thread->current = NULL;
+    kin__job_body_end(&co->job, error);
 }
 
 static void refuse(struct kin__runnable *runnable, int code)
@@ -153,17 +153,16 @@ static const struct kin__runnable_ops coroutine_ops = {
 
 /* --- Making and freeing --------------------------------------------------- */
 
-struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
-                                          kin_job_state state,
-                                          kin_context *context, kin_body *fn,
+struct kin__coroutine *kin__coroutine_new(struct kin__thread *thread,
+                                          enum kin__job_kind kind,
+                                          kin_context *context, bool owned,
+                                          kin_body *fn,
                                           const kin_launch_options *options)
 {
-    struct kin__coroutine *co = kin__record_get(kin__thread());
-    kin_dispatcher *dispatcher;
+    struct kin__coroutine *co = kin__record_get(thread);
 
-    if (!co)
+    if (KIN__UNLIKELY(!co))
         return NULL;
-    dispatcher = kin__context_dispatcher(context);
     co->runnable.task.run = kin__runnable_run;
     co->runnable.task.tag = KIN__TASK_RUNNABLE;
     co->runnable.ops = &coroutine_ops;
@@ -171,15 +170,16 @@ struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
     co->runnable.error = NULL;
     co->runnable.stack_size = (uint32_t)options->stack_size;
     co->runnable.parks = 0;
+    co->runnable.dressed = false;
     co->scope = (struct kin_scope){ .job = &co->job, .context = context,
-                                    .owns_context = true };
-    if (kin__slice_prepare(&co->scope) != 0) {
-        kin__record_put(kin__thread(), co);
+                                    .owns_context = owned };
+    if (KIN__UNLIKELY(context->thread_elements)
+        && kin__slice_prepare(&co->scope) != 0) {
+        kin__record_put(thread, co);
         return NULL;
     }
-    co->runnable.dressed = false;
     co->current = &co->scope;
-    co->dispatcher = dispatcher ? dispatcher : kin_default();
+    co->dispatcher = context->dispatcher ? context->dispatcher : kin_default();
     co->body = fn;
     co->arg = options->arg;
     co->site = options->site;
@@ -191,7 +191,8 @@ struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
     co->starts_cancelled = options->start == KIN_START_ATOMIC
                         || options->start == KIN_START_UNDISPATCHED;
     kin__coroutine_phase(co, KIN__PHASE_QUEUED);
-    kin__job_init(&co->job, kind, state);
+    kin__job_init(&co->job, kind, options->start == KIN_START_LAZY
+                                      ? KIN_JOB_NEW : KIN_JOB_ACTIVE);
     return co;
 }
 
@@ -232,23 +233,30 @@ void kin__coroutine_tell_done(struct kin_job *job)
     kin__done_set(kin__coroutine_of_job(job)->value);
 }
 
-int kin__coroutine_dispatch(struct kin_job *job)
+static int dispatch(struct kin__coroutine *co)
 {
-    struct kin__coroutine *co = kin__coroutine_of_job(job);
     kin_dispatcher *dispatcher = co->dispatcher;
-    struct kin_task *task = &co->runnable.task;
     int err;
 
     if (runs_in_place(dispatcher)) {
-        kin__run_in_place(task);
+        kin__run_in_place(&co->runnable.task);
         return 0;
     }
-    err = kin__dispatch(dispatcher, task);
+    err = kin__dispatch(dispatcher, &co->runnable.task);
     if (err)
-        kin__job_body_end(job, kin_error_new("", err, NULL,
-                                             "dispatcher %s refused",
-                                             kin_dispatcher_name(dispatcher)));
+        kin__job_body_end(&co->job,
+                          kin_error_new("", err, NULL, "dispatcher %s refused",
+                                        kin_dispatcher_name(dispatcher)));
     return err;
+}
+
+int kin__coroutine_dispatch(struct kin__thread *thread,
+                            struct kin__coroutine *co)
+{
+    if (KIN__LIKELY(kin__event_loop_push(thread, co->dispatcher,
+                                         &co->runnable.task)))
+        return 0;
+    return dispatch(co);
 }
 
 /* --- For calls that may suspend ------------------------------------------- */

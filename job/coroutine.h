@@ -57,16 +57,20 @@ static inline struct kin__coroutine *kin__coroutine_current(void)
     return (struct kin__coroutine *)kin__thread()->current;
 }
 
-/* A coroutine for body, in context (its reference is taken; no job in it),
- * attached to nothing.  NULL without memory: context is still the caller's. */
-struct kin__coroutine *kin__coroutine_new(enum kin__job_kind kind,
-                                          kin_job_state state,
-                                          kin_context *context, kin_body *body,
+/* A coroutine for body, in context (no job in it; its reference is taken if
+ * owned, else it is borrowed), attached to nothing; New if options say it is
+ * lazy, else Active.  thread is the calling one's.  NULL without memory:
+ * context is still the caller's. */
+struct kin__coroutine *kin__coroutine_new(struct kin__thread *thread,
+                                          enum kin__job_kind kind,
+                                          kin_context *context, bool owned,
+                                          kin_body *body,
                                           const kin_launch_options *options);
 
 /* Has the body of a started job run: in place, or by its dispatcher.  A
  * dispatcher that refuses fails the job; returns that code. */
-int kin__coroutine_dispatch(struct kin_job *job);
+int kin__coroutine_dispatch(struct kin__thread *thread,
+                            struct kin__coroutine *co);
 
 /* Hands back a value that nobody received. */
 void kin__hand_back(void (*on_undelivered)(void *value), void *value);

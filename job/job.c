@@ -30,30 +30,6 @@ uint32_t kin__job_lock_contended(struct kin_job *job)
     }
 }
 
-static void node_init(struct kin__node *node, enum kin__node_kind kind)
-{
-    node->prev = node->next = node;
-    node->kind = kind;
-}
-
-void kin__job_init(struct kin_job *job, enum kin__job_kind kind,
-                   kin_job_state state)
-{
-    /* relaxed: not published yet */
-    atomic_store_explicit(&job->word, (uint32_t)state, memory_order_relaxed);
-    atomic_store_explicit(&job->refs, 1, memory_order_relaxed);
-    job->kind = (uint8_t)kind;
-    job->handles = true;
-    job->pending = 0;
-    job->depth = 0;
-    node_init(&job->child, KIN__NODE_CHILD);
-    node_init(&job->list, KIN__NODE_HEAD);
-    node_init(&job->cursor, KIN__NODE_CURSOR);
-    job->parent = job->walk_up = NULL;
-    job->cause = job->cancellation = NULL;
-    job->more = NULL;
-}
-
 /* --- References ----------------------------------------------------------- */
 
 kin_job *kin_job_retain(kin_job *job)

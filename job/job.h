@@ -135,6 +135,13 @@ static inline void kin__job_unlock(struct kin_job *job, uint32_t word)
     atomic_store_explicit(&job->word, word, memory_order_release);
 }
 
+static inline void kin__node_init(struct kin__node *node,
+                                  enum kin__node_kind kind)
+{
+    node->prev = node->next = node;
+    node->kind = kind;
+}
+
 static inline void kin__node_append(struct kin__node *head,
                                     struct kin__node *node)
 {
@@ -165,8 +172,23 @@ static inline struct kin_job *kin__job_of_child(struct kin__node *node)
  * and given up when the job is final.  Of one without it is the creator's: a
  * job that nobody can complete any more is freed, final or not; its parent's
  * list holds another one, and so does each child. */
-void kin__job_init(struct kin_job *job, enum kin__job_kind kind,
-                   kin_job_state state);
+static inline void kin__job_init(struct kin_job *job, enum kin__job_kind kind,
+                                 kin_job_state state)
+{
+    /* relaxed: not published yet */
+    atomic_store_explicit(&job->word, (uint32_t)state, memory_order_relaxed);
+    atomic_store_explicit(&job->refs, 1, memory_order_relaxed);
+    job->kind = (uint8_t)kind;
+    job->handles = true;
+    job->pending = 0;
+    job->depth = 0;
+    kin__node_init(&job->child, KIN__NODE_CHILD);
+    kin__node_init(&job->list, KIN__NODE_HEAD);
+    kin__node_init(&job->cursor, KIN__NODE_CURSOR);
+    job->parent = job->walk_up = NULL;
+    job->cause = job->cancellation = NULL;
+    job->more = NULL;
+}
 
 static inline void kin__job_retain(struct kin_job *job)
 {

@@ -82,7 +82,8 @@ static int check_options(const kin_launch_options *options,
 }
 
 /* Has a new job run as its start mode says. */
-static int start(struct kin__coroutine *co, kin_start mode)
+static int start(struct kin__thread *thread, struct kin__coroutine *co,
+                 kin_start mode)
 {
     switch (mode) {
     case KIN_START_LAZY:
@@ -91,7 +92,7 @@ static int start(struct kin__coroutine *co, kin_start mode)
         kin__runnable_run(&co->runnable.task);
         return 0;
     default:
-        return kin__coroutine_dispatch(&co->job);
+        return kin__coroutine_dispatch(thread, co);
     }
 }
 
@@ -101,19 +102,18 @@ static int launch(enum kin__job_kind kind, kin_scope *scope, kin_body *body,
                   const kin_launch_options *options, struct kin__done *done,
                   kin_job **out)
 {
-    bool lazy = options->start == KIN_START_LAZY, owned;
+    struct kin__thread *thread = kin__thread();
+    bool owned;
     kin_context *context = context_of(scope, options, &owned);
     struct kin__coroutine *co = NULL;
 
     if (context)
-        co = kin__coroutine_new(kind, lazy ? KIN_JOB_NEW : KIN_JOB_ACTIVE,
-                                context, body, options);
-    if (!co) {
+        co = kin__coroutine_new(thread, kind, context, owned, body, options);
+    if (KIN__UNLIKELY(!co)) {
         if (owned)
             kin_context_release(context);
         return KIN_ENOMEM;
     }
-    co->scope.owns_context = owned;
     if (done)
         co->value = done;
     if (out) {
@@ -122,7 +122,7 @@ static int launch(enum kin__job_kind kind, kin_scope *scope, kin_body *body,
         *out = &co->job;
     }
     kin__job_attach(parent_of(scope, options), &co->job);
-    return start(co, options->start);
+    return start(thread, co, options->start);
 }
 
 int kin_launch_with(kin_scope *scope, kin_body *body,

@@ -22,7 +22,7 @@ struct chance {
 static struct kin_task *chance_poll(struct kin__frame *frame)
 {
     (void)frame;
-    return kin__in_place_take();
+    return kin__in_place_take(frame->thread);
 }
 
 static struct kin_task *chance_next(struct kin__frame *frame)
@@ -30,7 +30,7 @@ static struct kin_task *chance_next(struct kin__frame *frame)
     struct chance *chance = (struct chance *)frame;
 
     if (chance->drawn)
-        return kin__in_place_take();
+        return kin__in_place_take(frame->thread);
     chance->drawn = true;
     return kin__test_next_one(chance->scheduler, chance->limit, &chance->ran);
 }

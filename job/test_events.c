@@ -361,8 +361,8 @@ struct kin_task *kin__test_next_one(kin_test_scheduler *scheduler,
                                     const struct kin__test_limit *limit,
                                     bool *ran)
 {
-    struct kin_task *task = kin__in_place_take();   /* a timer has resumed it,
-                                                       or another one */
+    /* A timer has resumed it, or another one. */
+    struct kin_task *task = kin__in_place_take(kin__thread());
     size_t n = 0;
 
     *ran = true;

@@ -126,7 +126,7 @@ struct loop {
 static struct kin_task *loop_poll(struct kin__frame *frame)
 {
     (void)frame;
-    return kin__in_place_take();
+    return kin__in_place_take(frame->thread);
 }
 
 static void cancel_background(struct kin__test_run *run)
@@ -175,7 +175,7 @@ static struct kin_task *loop_next(struct kin__frame *frame)
         kin__scheduler_will_block();
         kin__parker_wait(&scheduler->parker, loop->run->deadline);
     }
-    return kin__in_place_take();
+    return kin__in_place_take(frame->thread);
 }
 
 /* A completion callback: the job may have ended on another thread. */

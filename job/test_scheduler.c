@@ -15,7 +15,7 @@ struct drive {
 static struct kin_task *drive_poll(struct kin__frame *frame)
 {
     (void)frame;
-    return kin__in_place_take();
+    return kin__in_place_take(frame->thread);
 }
 
 static struct kin_task *drive_next(struct kin__frame *frame)

@@ -28,11 +28,14 @@ static inline void fiber_dispatch(void *arg)
              0);
 }
 
-static inline void fiber_body(struct kin__runnable *runnable)
+static inline void fiber_body(struct kin__runnable *runnable,
+                              struct kin__thread *thread)
 {
     struct fiber *f = (struct fiber *)runnable;
 
+    (void)thread;
     f->fn(f, f->arg);
+    kin__thread()->current = NULL;
     free(f);
 }
 
