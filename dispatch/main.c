@@ -296,7 +296,8 @@ int kin_main_detach(void)
         kin__spin_pause(&round);
     self->loop.refuse = refuse_left;
     kin__event_loop_hand_over(&self->loop);
-    while ((task = kin__in_place_take(kin__thread())))  /* what a timer has resumed */
+    /* What a timer has resumed. */
+    while ((task = kin__in_place_take(kin__thread())))
         kin__run_in_place(task);
     close(self->fd);
     give();
