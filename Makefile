@@ -383,7 +383,8 @@ test: | need-TEST test-programs ## builds and runs the tests of one configuratio
 	   $(RUN_BIN) $(RUN_SHELL)
 
 CHECKS ?= check-layers check-symbols check-headers check-orders check-tidy \
-          check-tls check-env check-android check-words analyze bench-check
+          check-tls check-env check-android check-words analyze bench-check \
+          models
 
 check: ## everything: the checks of the source, and the tests in all of MATRIX=
 	@tools/need.sh $(NEED_CHECK)
@@ -440,6 +441,11 @@ check-android: ## for Android: every source compiles, and needs only what is the
 check-words: ## no leftover marks, no names that POSIX owns
 	@! grep -d skip -nE '\bXX[X]\b|FIX[M]E' $(ALL_TEXT) /dev/null 2>/dev/null
 	@! grep -d skip -nE '\bkin_[a-z0-9_]*_t\b' $(SRC) $(HDR) $(API) /dev/null
+
+MODELS := $(foreach L,$(LAYERS),$(filter-out core/weak.pml,$(wildcard $(L)/*.pml)))
+models: ## the hardest protocols, every interleaving of them, by spin
+	@tools/need.sh spin=spin gcc=gcc
+	@tools/models.sh $(BUILD)/models $(MODELS)
 
 analyze: ## clang proves who may suspend, who holds which spinlock; FIX=1 marks
 	@tools/need.sh clang=clang $(if $(EXAMPLES),$(NEED_SSL) $(NEED_UV))
