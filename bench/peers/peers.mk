@@ -9,6 +9,7 @@ PEER_WANTED := $(if $(filter undefined,$(origin PEERS)),$(PEER_ALL),\
 
 # What each needs, as package=proof for tools/need.sh.
 PEER_BOOST  := g++=g++ libboost-context-dev=/usr/lib/*/libboost_context.so
+PEER_CRATES := /usr/share/cargo/registry
 
 NEED_PEER_fcontext    := $(PEER_BOOST)
 NEED_PEER_callcc      := $(PEER_BOOST)
@@ -20,6 +21,10 @@ NEED_PEER_boost-fiber := $(PEER_BOOST) \
                          libboost-fiber-dev=/usr/lib/*/libboost_fiber.so
 NEED_PEER_libuv       := gcc=gcc libuv1-dev=/usr/include/uv.h
 NEED_PEER_go          := golang-go=go
+NEED_PEER_tokio       := cargo=/usr/bin/cargo rustc=/usr/bin/rustc \
+                         librust-tokio-dev=$(PEER_CRATES)/tokio-1*
+NEED_PEER_kotlinx     := kotlin=kotlinc default-jre-headless=java \
+                         libkotlinx-coroutines-java=/usr/share/java/kotlinx-coroutines-core.jar
 
 NEED_PEERS := $(sort $(foreach p,$(PEER_ALL),$(NEED_PEER_$(p))))
 
@@ -65,3 +70,20 @@ $(PEER_OUT)/go: $(wildcard bench/peers/go/*) bench/peers/peers.mk
 	$(call say,GO,$@)cd bench/peers/go && \
 	  GOCACHE=$(abspath $(PEER_OUT))/go.cache GOFLAGS= \
 	  go build -trimpath -o $(abspath $@) .
+
+# ------------------------------------------------------------------- Tokio
+
+# Built from a copy, as cargo writes beside the sources; from Debian's crates.
+PEER_CARGO = cd $(PEER_OUT)/tokio.build && CARGO_HOME=$$PWD/home \
+  RUSTC=/usr/bin/rustc RUSTFLAGS= \
+  TOKIO_VERSION=$(patsubst $(PEER_CRATES)/tokio-%,%,\
+    $(lastword $(sort $(wildcard $(PEER_CRATES)/tokio-[0-9]*)))) \
+  /usr/bin/cargo build --quiet --release --offline --target-dir target \
+    --config 'source.crates-io.replace-with="debian"' \
+    --config 'source.debian.directory="$(PEER_CRATES)"'
+
+$(PEER_OUT)/tokio: $(wildcard bench/peers/tokio/*) bench/peers/peers.mk
+	@mkdir -p $(PEER_OUT)/tokio.build
+	@cp bench/peers/tokio/* $(PEER_OUT)/tokio.build
+	$(call say,RUST,$@)$(PEER_CARGO)
+	@cp $(PEER_OUT)/tokio.build/target/release/tokio $@
