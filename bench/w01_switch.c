@@ -13,6 +13,7 @@
 #include "bench/harness.h"
 
 #include "asm/switch.h"
+#include "bench/float_flags.h"
 #include "core/fiber_switch.h"
 
 enum { TRIPS = 50000, STACK = 65536 };
@@ -34,9 +35,11 @@ static void echo(void *unused)
 
 static uint64_t switches(struct bench *bench)
 {
+    float_flags_differ(0);              /* what is made, inherits them */
     if (!there)
         there = kin__switch_make((char *)bench_alloc(STACK) + STACK, echo);
     turns = 0;
+    float_flags_differ(bench->n);
     bench_begin(bench);
     for (int i = 0; i < TRIPS; i++)
         kin__switch(&here, there, NULL);
@@ -61,12 +64,14 @@ static void park_again(void *unused)
 
 static uint64_t parks(struct bench *bench)
 {
+    float_flags_differ(0);              /* what is made, inherits them */
     thread = kin__thread();
     native = thread->fiber;
     if (!other)
         other = kin__fiber_get(thread, 0, park_again);
     MUST(other ? 0 : KIN_ENOMEM);
     turns = 0;
+    float_flags_differ(bench->n);
     bench_begin(bench);
     for (int i = 0; i < TRIPS; i++)
         kin__fiber_switch(thread, native, other, NULL);
@@ -90,8 +95,10 @@ static uint64_t resumes(struct bench *bench)
 {
     kin_fiber *fiber;
 
+    float_flags_differ(0);              /* what is made, inherits them */
     MUST(kin_fiber_new(suspend_again, &fiber));
     turns = 0;
+    float_flags_differ(bench->n);
     bench_begin(bench);
     for (int i = 0; i < TRIPS; i++)
         MUST(kin_fiber_resume(fiber, NULL, NULL));
@@ -138,11 +145,13 @@ static void bare_echo(void)
 
 static uint64_t bare_switches(struct bench *bench)
 {
+    float_flags_differ(0);              /* what is made, inherits them */
     if (!bare_there.sp) {
         bare_there.sp = (char *)bench_alloc(STACK) + STACK - 8;
         bare_there.ip = (void *)(uintptr_t)bare_echo;
     }
     turns = 0;
+    float_flags_differ(bench->n);
     bench_begin(bench);
     for (int i = 0; i < TRIPS; i++)
         bare_switch(&bare_here, &bare_there);

@@ -1,5 +1,6 @@
 /* callcc.cpp -- Boost.Context's callcc: two continuations resume each other,
  * each handing over the one that it came from. */
+#include "bench/float_flags.h"
 #include "bench/peers/peer.h"
 
 #include <boost/context/continuation.hpp>
@@ -11,7 +12,7 @@ using context::continuation;
 
 static const int64_t trips = 50000;
 
-static void w1(peer_ask)
+static void w1(peer_ask ask)
 {
     int64_t echoes = 0;
     continuation other = context::callcc(
@@ -24,6 +25,7 @@ static void w1(peer_ask)
 
     for (;;) {
         peer_next();
+        float_flags_differ(ask.param);
         echoes = 0;
         int64_t begin = peer_now();
 

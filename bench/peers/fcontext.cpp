@@ -1,5 +1,6 @@
 /* fcontext.cpp -- Boost.Context's jump_fcontext: two contexts jump to each
  * other.  It is the switch alone; what runs on the contexts is up to others. */
+#include "bench/float_flags.h"
 #include "bench/peers/peer.h"
 
 #include <boost/context/detail/fcontext.hpp>
@@ -18,13 +19,14 @@ static void echo(transfer_t from)
         from = jump_fcontext(from.fctx, (char *)from.data + 1);
 }
 
-static void w1(peer_ask)
+static void w1(peer_ask ask)
 {
     auto stack = context::fixedsize_stack(65536).allocate();
     void *there = context::detail::make_fcontext(stack.sp, stack.size, echo);
 
     for (;;) {
         peer_next();
+        float_flags_differ(ask.param);
         int64_t begin = peer_now();
         transfer_t last = {there, nullptr};
 

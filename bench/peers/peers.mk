@@ -46,10 +46,11 @@ PEER_FLAGS := -O2 -DNDEBUG -Wall -Wextra -Wno-missing-field-initializers \
               -D_GNU_SOURCE -I. -pthread -Wl,-z,now
 PEER_C     := $(patsubst bench/peers/%.c,$(PEER_OUT)/%,$(wildcard bench/peers/*.c))
 PEER_CXX   := $(patsubst bench/peers/%.cpp,$(PEER_OUT)/%,$(wildcard bench/peers/*.cpp))
-PEER_HEADERS := $(wildcard bench/peers/*.h)
+PEER_HEADERS := $(wildcard bench/peers/*.h) bench/float_flags.h
 
 $(PEER_OUT)/fcontext $(PEER_OUT)/callcc: PEER_LIBS := -lboost_context
 $(PEER_OUT)/boost-fiber: PEER_LIBS := -lboost_fiber -lboost_context
+$(PEER_OUT)/ucontext: PEER_LIBS := -lm
 $(PEER_OUT)/pth:   PEER_LIBS := -lpth
 $(PEER_OUT)/libuv: PEER_LIBS := -luv
 $(PEER_OUT)/st:    PEER_LIBS  = -lst -DST_VERSION='"$(shell \

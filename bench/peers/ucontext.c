@@ -1,5 +1,6 @@
 /* ucontext.c -- POSIX ucontext: two contexts swap.  Most of the time goes into
  * the system call that saves and restores the signal mask. */
+#include "bench/float_flags.h"
 #include "bench/peers/peer.h"
 
 #include <gnu/libc-version.h>
@@ -20,7 +21,6 @@ static void w1(struct peer_ask ask)
 {
     static char stack[65536];
 
-    (void)ask;
     getcontext(&there);
     there.uc_stack.ss_sp = stack;
     there.uc_stack.ss_size = sizeof stack;
@@ -31,6 +31,7 @@ static void w1(struct peer_ask ask)
         int64_t begin;
 
         peer_next();
+        float_flags_differ(ask.param);
         echoes = 0;
         begin = peer_now();
         for (int i = 0; i < TRIPS; i++)
