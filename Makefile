@@ -36,9 +36,10 @@ ENVIRONMENT  := core/environment.c
 
 # ------------------------------------------------------------- test matrix
 
-MATRIX ?= gcc gcc-debug gcc-lto clang clang-debug asan tsan boost arm64 valgrind
+MATRIX ?= gcc gcc-seeds gcc-debug gcc-lto clang clang-debug asan tsan boost arm64 valgrind
 
 ROW_gcc         := CC=gcc
+ROW_gcc-seeds   := CC=gcc RUN=seeds
 ROW_gcc-debug   := CC=gcc DEBUG=1
 ROW_gcc-lto     := CC=gcc LTO=1
 ROW_clang       := CC=clang
@@ -51,6 +52,10 @@ ROW_valgrind    := CC=gcc RUN=valgrind
 
 # The tests that run under Valgrind too.
 VALGRIND_TESTS ?= core_fiber* core_stack* dispatch_main* job_scope* job_job*
+
+# The tests of scenarios that run on one thread, each in many orders; and which.
+SEEDS_TESTS ?= job_*_test job_*_sim
+SEEDS_CHECK ?= 1-200
 
 # TESTS="job_* core_fiber_test" restricts which test programs are built and run
 # (one * in a word).
@@ -354,6 +359,12 @@ ifeq ($(RUN),valgrind)
                 $(TEST_BIN))
 endif
 
+ifeq ($(RUN),seeds)
+  RUN_OPTION := --seeds=$(SEEDS_CHECK)
+  RUN_BIN    := $(filter $(patsubst %,$(O)/tests/%,$(subst *,%,$(SEEDS_TESTS))),\
+                $(TEST_BIN))
+endif
+
 # The shell tests and the examples belong to the plain configurations; the
 # shell tests run once, with gcc.
 PLAIN := $(if $(CROSS)$(SAN)$(LTO)$(DEBUG)$(CONTEXT)$(RUN),,yes)
@@ -368,14 +379,14 @@ test-programs: $(RUN_BIN) $(if $(RUN_SHELL),all) \
 
 SEEDS ?= 1000
 explore: | need-TEST ## one test in many interleavings: TEST=job_tree_sim SEEDS=1000
-	$(if $(TEST),,$(error TEST= which? one whose runs have a .seed, job_tree_sim))
+	$(if $(TEST),,$(error TEST= which? job_family_test, or another of $(SEEDS_TESTS)))
 	+@$(MAKE) -s $(O)/tests/$(TEST)
 	@tools/explore.sh $(O)/tests/$(TEST) $(SEEDS)
 
 test: | need-TEST test-programs ## builds and runs the tests of one configuration
 	$(if $(TEST_SRC)$(SHELL_TEST),,$(error TESTS=$(TESTS): there are none))
 	@O=$(O) SAME="BUILD=$(BUILD) CC=$(CC) WERROR=$(WERROR)" \
-	 PREFIX_COMMAND="$(RUN_PREFIX)" TEST_TIME=$(TEST_TIME) \
+	 PREFIX_COMMAND="$(RUN_PREFIX)" OPTION=$(RUN_OPTION) TEST_TIME=$(TEST_TIME) \
 	 KIN_TEST_SLOWDOWN=$(SLOWDOWN) TESTS='$(TESTS)' \
 	 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
 	 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1:die_after_fork=0:atexit_sleep_ms=0 \

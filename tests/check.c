@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EXIT_SKIP = 77, WHY_MAX = 4096, LOG_MAX = 65536, SEED_TIMEOUT_S = 20 };
+enum { EXIT_SKIP = 77, WHY_MAX = 4096, LOG_MAX = 65536 };
 
 __attribute__((weak)) unsigned check_timeout_s = 60;
 
@@ -154,6 +154,14 @@ static const char *copy_of_log(void)
     pthread_mutex_lock(&lock);
     memcpy(copy, log_text, log_length + 1);
     pthread_mutex_unlock(&lock);
+    return copy;
+}
+
+char *log_copy(void)
+{
+    char *copy = strdup(copy_of_log());
+    if (!copy)
+        check_fail(CHECK_HERE, "no memory for the log");
     return copy;
 }
 
@@ -335,11 +343,16 @@ int check_child(struct check_place at, bool dies, void (*fn)(void *),
 
 /* --- In the parent -------------------------------------------------------- */
 
+static long number_in(const char *variable, long otherwise)
+{
+    const char *text = getenv(variable);
+    long n = text ? strtol(text, NULL, 10) : otherwise;
+    return n > 0 ? n : otherwise;
+}
+
 static long slowdown(void)
 {
-    const char *text = getenv("KIN_TEST_SLOWDOWN");
-    long n = text ? strtol(text, NULL, 10) : 1;
-    return n > 0 ? n : 1;
+    return number_in("KIN_TEST_SLOWDOWN", 1);
 }
 
 long long check_slow(long long duration)
@@ -361,11 +374,9 @@ static void run_here(struct check_test *test)
 /* Seconds that a test may take. */
 static long time_limit(void)
 {
-    unsigned limit = check_timeout_s;
+    long limit = number_in("KIN_TEST_LIMIT", 1000000);
 
-    if (last_seed && limit > SEED_TIMEOUT_S)
-        limit = SEED_TIMEOUT_S;
-    return limit * slowdown();
+    return (limit < check_timeout_s ? limit : check_timeout_s) * slowdown();
 }
 
 /* Waits until the child ends, at most for the time limit, and ends it then.
@@ -401,7 +412,8 @@ static int report(const struct check_test *test, int status)
         return 0;
     }
     if (status > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIP) {
-        printf("skip %s: %s\n", test->name, why);
+        if (!last_seed || *asks_for_seed)
+            printf("skip %s: %s\n", test->name, why);
         return EXIT_SKIP;
     }
     if (status < 0)

@@ -24,8 +24,9 @@
  *                               of these seeds, in a process each; the others
  *                               do not run
  *
- * KIN_TEST_SLOWDOWN=10 multiplies the time limits; KIN_SEED=n runs each test
- * with that seed, which is printed beside a failure.  A failed check ends the test's process at once,
+ * KIN_TEST_SLOWDOWN=10 multiplies the time limits, of which none is more than
+ * KIN_TEST_LIMIT=5 seconds; KIN_SEED=n runs each test with that seed, which is
+ * printed beside a failure.  A failed check ends the test's process at once,
  * from any thread and any fiber.  Everything here may be used from any thread.
  */
 #ifndef KIN_TESTS_CHECK_H
@@ -89,6 +90,7 @@ void log_clear(void);
 void ev(const char *word);
 void evi(long long number);
 bool is_logged(const char *word);
+char *log_copy(void);           /* to be freed */
 #define CHECK_LOG(words) check_log(CHECK_HERE, (words), NULL)
 
 /* As CHECK_LOG; but with a seed (see below), under which the order is another

@@ -106,6 +106,57 @@ END
 }
 run the_seed_of_a_failure_is_printed
 
+seeds_run_what_asks_for_one_until_it_fails() {
+    build_program <<'END'
+TEST(holds) { CHECK(check_seed() < 100); }
+TEST(breaks) { CHECK(check_seed() != 7); }
+TEST(does_not_ask) { CHECK(1); }
+TEST(skips) { SKIP("never asks"); }
+END
+    "$scratch/program"
+    KIN_SEED=7 says 1 'FAIL breaks' 'ok does_not_ask'
+    [ "$("$scratch/program" --seeds=1-9 | tee /dev/stderr)" = \
+"ok holds (seeds 1 to 9)
+FAIL breaks (exit 1; $scratch/program.c:3: CHECK(check_seed() != 7); KIN_SEED=7)" ]
+    "$scratch/program" --seeds=8-9
+    for bad in --seeds --seeds=0-9 --seeds=9-8 --seeds=1-2x --seeds=9; do
+        ! "$scratch/program" $bad || exit 1
+    done
+    [ "$("$scratch/program" --seeds=1-2 does_not_ask || echo $?)" = 77 ]
+}
+run seeds_run_what_asks_for_one_until_it_fails
+
+a_drawn_log_has_the_words_and_obeys_the_rules() {
+    build_program <<'END'
+#include <stdlib.h>
+static void say(const char *a, const char *b, const char *c)
+{
+    setenv("KIN_SEED", "1", 1);
+    ev(a), ev(b), ev(c);
+}
+TEST(right_order) { say("b", "a", "c"); CHECK_LOG_DRAWN("a b c", "a<c b<c"); }
+TEST(right_chain) { say("a", "b", "c"); CHECK_LOG_DRAWN("c b a", "a<b<c"); }
+TEST(right_twice) { say("a", "b", "a"); CHECK_LOG_DRAWN("a a b", ""); }
+TEST(may_be_missing) { say("a", "b", "c"); CHECK_LOG_DRAWN("a b c d", "d?"); }
+TEST(may_come) { say("a", "b", "c"); CHECK_LOG_DRAWN("a b", "c? b<c"); }
+TEST(no_seed) { ev("a"), ev("b"); CHECK_LOG_DRAWN("a b", "b<a"); }
+TEST(bad_order) { say("b", "c", "a"); CHECK_LOG_DRAWN("a b c", "a<c"); }
+TEST(bad_chain) { say("a", "c", "b"); CHECK_LOG_DRAWN("a b c", "a<b<c"); }
+TEST(bad_count) { say("a", "b", "a"); CHECK_LOG_DRAWN("a b", ""); }
+TEST(bad_last) { say("a", "b", "a"); CHECK_LOG_DRAWN("a a b", "a<b"); }
+TEST(bad_missing) { say("a", "b", "c"); CHECK_LOG_DRAWN("a b c d", ""); }
+TEST(bad_more) { say("a", "b", "c"); CHECK_LOG_DRAWN("a b", ""); }
+TEST(bad_word) { say("a", "bc", "c"); CHECK_LOG_DRAWN("a b c", "b?"); }
+TEST(bad_twice) { say("a", "b", "b"); CHECK_LOG_DRAWN("a b", "b?"); }
+TEST(bad_without) { ev("b"), ev("a"); CHECK_LOG_DRAWN("a b", ""); }
+END
+    unset KIN_SEED
+    "$scratch/program" '[rmn]*'
+    says 1
+    [ "$(grep -c '^FAIL bad_.*the log is' "$scratch/said")" = 9 ]
+}
+run a_drawn_log_has_the_words_and_obeys_the_rules
+
 a_failure_on_another_thread_ends_the_test() {
     build_program <<'END'
 #include <pthread.h>

@@ -7,6 +7,7 @@
 # printed is shown; the last line is the sum.
 #
 #   PREFIX_COMMAND  what programs are started with (qemu, valgrind)
+#   OPTION          what the programs are given (--seeds=1-200)
 #   TEST_TIME       seconds for all of them together
 #   RESULTS         a file to which "LABEL passed failed skipped" is added
 set -u
@@ -22,7 +23,7 @@ run_one() {
     fi
     case $program in
     *.sh) set -- bash "$program" ;;
-    *)    set -- $PREFIX_COMMAND "$program" ;;
+    *)    set -- $PREFIX_COMMAND "$program" $OPTION ;;
     esac
     timeout -k 5 "$left" "$@" < /dev/null > "$log" 2>&1 &
     pid=$!
@@ -46,10 +47,10 @@ fi
 
 label=$1 LOGS=$2
 shift 2
-: "${PREFIX_COMMAND:=}" "${TEST_TIME:=600}"
+: "${PREFIX_COMMAND:=}" "${OPTION:=}" "${TEST_TIME:=600}"
 start=$(date +%s)
 DEADLINE=$((start + TEST_TIME))
-export LOGS PREFIX_COMMAND TEST_TIME DEADLINE
+export LOGS PREFIX_COMMAND OPTION TEST_TIME DEADLINE
 rm -rf "$LOGS"
 mkdir -p "$LOGS"
 [ $# = 0 ] || printf '%s\0' "$@" | xargs -0 -r -n 1 -P "$(nproc)" bash "$0" --one
