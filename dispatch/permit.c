@@ -12,6 +12,13 @@ static struct kin__permit *permit_at(struct kin__scheduler *scheduler, int i)
     return &scheduler->permits[i];
 }
 
+static int reach_of(struct kin__scheduler *scheduler)
+{
+    /* acquire: pairs with release in replace() of watchdog.c; whoever reads
+     * less than there are looks again */
+    return atomic_load_explicit(&scheduler->reach, memory_order_acquire);
+}
+
 static bool grab(struct kin__permit *permit, struct kin__worker *worker)
 {
     struct kin__worker *nobody = NULL;
@@ -20,9 +27,10 @@ static bool grab(struct kin__permit *permit, struct kin__worker *worker)
     if (atomic_load_explicit(&permit->holder, memory_order_relaxed))
         return false;
     /* acquire: the owner's side of the queue goes with the permit; pairs with
-     * release in kin__permit_release() */
+     * release in kin__permit_release().  release: the worker, to the watchdog;
+     * pairs with acquire in holder_of() of watchdog.c */
     if (!atomic_compare_exchange_strong_explicit(
-            &permit->holder, &nobody, worker, memory_order_acquire,
+            &permit->holder, &nobody, worker, memory_order_acq_rel,
             memory_order_relaxed))
         return false;
     worker->permit = worker->last = permit;
@@ -35,10 +43,11 @@ void kin__permit_claim(struct kin__worker *worker)
     unsigned round = 0;
 
     KIN_ASSERT(!worker->permit);
+    kin__watchdog_see(scheduler);
     if (worker->last && grab(worker->last, worker))
         return;
     for (;; kin__spin_pause(&round))
-        for (int i = 0; i < scheduler->core; i++)
+        for (int i = 0; i < reach_of(scheduler); i++)
             if (grab(permit_at(scheduler, i), worker))
                 return;
 }
@@ -67,6 +76,11 @@ uint64_t kin__permit_release(struct kin__worker *worker, uint64_t less)
     struct kin__permit *permit = worker->permit;
     uint64_t add = KIN__FREE_ONE - less;
 
+    /* relaxed: what else the watchdog does is ordered by `state` */
+    if (kin__permit_is_replaced(permit)
+        && atomic_exchange_explicit(&permit->replaced, false,
+                                    memory_order_relaxed))
+        add -= KIN__FREE_ONE;           /* another is there in its place */
     worker->permit = NULL;
     /* release: pairs with acquire in grab() */
     atomic_store_explicit(&permit->holder, NULL, memory_order_release);
@@ -76,10 +90,12 @@ uint64_t kin__permit_release(struct kin__worker *worker, uint64_t less)
                                      memory_order_seq_cst) + add;
 }
 
-static bool is_free(struct kin__permit *permit)
+/* Nobody comes back soon for what is in its slot. */
+static bool is_abandoned(struct kin__permit *permit)
 {
     /* relaxed: only a hint */
-    return !atomic_load_explicit(&permit->holder, memory_order_relaxed);
+    return !atomic_load_explicit(&permit->holder, memory_order_relaxed)
+        || kin__permit_is_replaced(permit);
 }
 
 bool kin__permit_work_visible(struct kin__scheduler *scheduler, bool slots)
@@ -87,12 +103,12 @@ bool kin__permit_work_visible(struct kin__scheduler *scheduler, bool slots)
     /* seq_cst: pairs with seq_cst in push_shared() of worker.c */
     if (atomic_load_explicit(&scheduler->global.count, memory_order_seq_cst))
         return true;
-    for (int i = 0; i < scheduler->core; i++) {
+    for (int i = 0; i < reach_of(scheduler); i++) {
         struct kin__permit *permit = permit_at(scheduler, i);
 
         if (!kin__ring_is_empty(&permit->ring))
             return true;
-        if (kin__slot_peek(&permit->ring) && (slots || is_free(permit)))
+        if (kin__slot_peek(&permit->ring) && (slots || is_abandoned(permit)))
             return true;
     }
     return false;
@@ -103,7 +119,7 @@ static struct kin_task *steal_slot(struct kin__worker *worker,
 {
     struct kin_task *seen = kin__slot_peek(&victim->ring);
 
-    if (!seen || (victim != worker->stale && !is_free(victim)))
+    if (!seen || (victim != worker->stale && !is_abandoned(victim)))
         return NULL;
     return kin__slot_steal(&victim->ring, seen);
 }
@@ -121,7 +137,7 @@ static uint32_t next_random(struct kin__worker *worker)
 struct kin_task *kin__permit_steal(struct kin__worker *worker)
 {
     struct kin__scheduler *scheduler = worker->scheduler;
-    unsigned core = (unsigned)scheduler->core;
+    unsigned core = (unsigned)reach_of(scheduler);
     unsigned start = next_random(worker) % core;
     struct kin_task *task = NULL;
 
@@ -147,7 +163,7 @@ enum kin__look kin__permit_look(struct kin__worker *watcher)
     enum kin__look look = KIN__LOOK_QUIET;
 
     watcher->stale = NULL;
-    for (int i = 0; i < scheduler->core; i++) {
+    for (int i = 0; i < reach_of(scheduler); i++) {
         struct kin__permit *permit = permit_at(scheduler, i);
         struct kin_task *slot = kin__slot_peek(&permit->ring);
         /* relaxed: a slot that stays is found at the next look */

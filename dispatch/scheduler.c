@@ -12,6 +12,7 @@
 #define MAX_THREADS 16384
 #define MAX_CORE    4096                /* what the state word and IO bear   */
 #define IDLE_NS     KIN_S(60)
+#define BLOCKED_NS  KIN_S(1)
 
 /* --- Threads ------------------------------------------------------------- */
 
@@ -36,6 +37,7 @@ static void *worker_main(void *arg)
     kin__os_thread_enter(worker->scheduler->name, worker->number);
     worker->thread = kin__thread();
     worker->thread->worker = worker;
+    kin__watchdog_enter(worker);
     if (worker->grant == KIN__GRANT_CPU) {
         kin__permit_claim(worker);
         worker->searching = true;
@@ -162,7 +164,7 @@ static int start(struct kin__scheduler *scheduler)
     size_t core = (size_t)scheduler->core;
 
     if (!scheduler->permits) {
-        scheduler->permits = allocate(core * sizeof *scheduler->permits,
+        scheduler->permits = allocate(2 * core * sizeof *scheduler->permits,
                                       _Alignof(struct kin__permit));
         if (!scheduler->permits)
             return KIN_ENOMEM;
@@ -171,8 +173,11 @@ static int start(struct kin__scheduler *scheduler)
     atomic_store_explicit(&scheduler->state,
                           (core - 1) * KIN__FREE_ONE + KIN__SEARCH_ONE,
                           memory_order_relaxed);
+    atomic_store_explicit(&scheduler->reach, scheduler->core,
+                          memory_order_relaxed);
     if (kin__worker_create(scheduler, KIN__GRANT_CPU) != 0)
         return KIN_EAGAIN;
+    kin__watchdog_start(scheduler);
     /* release: pairs with acquire in kin__scheduler_ready() */
     atomic_store_explicit(&scheduler->started, true, memory_order_release);
     return 0;
@@ -288,6 +293,9 @@ static void init(struct kin__scheduler *scheduler, int core, int io_max,
 {
     scheduler->core = core < 1 ? 1 : core > MAX_CORE ? MAX_CORE : core;
     scheduler->name = name;
+    /* relaxed: not published yet */
+    atomic_store_explicit(&scheduler->watchdog.limit, KIN_NEVER,
+                          memory_order_relaxed);
     scheduler->max_threads = MAX_THREADS;
     scheduler->idle_ns = IDLE_NS;
     scheduler->cpu_more = (struct kin__dispatcher_more){
@@ -319,6 +327,9 @@ static void init_process(void)
     int cpus = kin__cpu_count();
 
     init(&process, cpus < 2 ? 2 : cpus, cpus < IO_MIN ? IO_MIN : cpus, "kin");
+    /* relaxed: published by pthread_once() */
+    atomic_store_explicit(&process.watchdog.limit, BLOCKED_NS,
+                          memory_order_relaxed);
 }
 
 static struct kin__scheduler *the_process(void)
@@ -335,6 +346,11 @@ kin_dispatcher *kin_default(void)
 kin_dispatcher *kin_io(void)
 {
     return &the_process()->io;
+}
+
+int64_t kin_blocked_limit(int64_t limit)
+{
+    return kin__scheduler_set_blocked(the_process(), limit);
 }
 
 int kin__scheduler_set_timer(kin_timer *timer, int64_t deadline)
@@ -373,6 +389,7 @@ void kin__scheduler_free(struct kin__scheduler *scheduler)
         return;
     /* release: pairs with acquire in is_stopping() of idle.c */
     atomic_store_explicit(&scheduler->stopping, true, memory_order_release);
+    kin__watchdog_stop(scheduler);
     kin__idle_wake_all(scheduler);
     while (count_alive(scheduler) > 0)
         kin__parker_wait(&scheduler->joiner, KIN_NEVER);
@@ -402,6 +419,26 @@ void kin__scheduler_set_limits(struct kin__scheduler *scheduler,
 {
     scheduler->idle_ns = idle_ns;
     scheduler->max_threads = threads;
+}
+
+int64_t kin__scheduler_set_blocked(struct kin__scheduler *scheduler,
+                                   int64_t limit)
+{
+    struct kin__watchdog *watchdog = &scheduler->watchdog;
+    int64_t before;
+
+    if (limit <= 0)
+        /* relaxed: a number */
+        return atomic_load_explicit(&watchdog->limit, memory_order_relaxed);
+    pthread_mutex_lock(&start_lock);
+    /* relaxed: a number; the watchdog is woken to see it */
+    before = atomic_exchange_explicit(&watchdog->limit, limit,
+                                      memory_order_relaxed);
+    /* relaxed: written under start_lock */
+    if (atomic_load_explicit(&scheduler->started, memory_order_relaxed))
+        kin__watchdog_start(scheduler);
+    pthread_mutex_unlock(&start_lock);
+    return before;
 }
 
 void kin__scheduler_get_stats(struct kin__scheduler *scheduler,

@@ -40,6 +40,15 @@ kin_dispatcher *kin__scheduler_io(struct kin__scheduler *scheduler);
 void kin__scheduler_set_limits(struct kin__scheduler *scheduler,
                                int64_t idle_ns, int threads);
 
+/* kin_blocked_limit() of that scheduler.  KIN_NEVER at first. */
+int64_t kin__scheduler_set_blocked(struct kin__scheduler *scheduler,
+                                   int64_t limit);
+
+/* Told by the watchdog: a worker has been blocked for that long by the task
+ * that it took last, which may be gone and is only to be compared.  Set by the
+ * layer above before it launches anything; NULL: a plain line on stderr. */
+extern void (*kin__blocked_tell)(const struct kin_task *task, int64_t blocked);
+
 struct kin__scheduler_stats {
     int threads;                    /* alive                                 */
     int parked;                     /* of these: idle                        */

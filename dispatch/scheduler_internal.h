@@ -18,6 +18,7 @@
 #ifndef KIN_DISPATCH_SCHEDULER_INTERNAL_H
 #define KIN_DISPATCH_SCHEDULER_INTERNAL_H
 
+#include "core/check.h"
 #include "core/parker.h"
 #include "core/run.h"
 #include "core/spin.h"
@@ -30,13 +31,23 @@
 
 struct kin__worker;
 
+/* Picks between two looks at what is not the worker's own. */
+#define KIN__PROBE 64u
+
 struct kin__permit {
     struct kin__ring ring;
     _Alignas(64) _Atomic(struct kin__worker *) holder;  /* NULL: free        */
     _Atomic uint32_t tick;          /* tasks taken; written by the holder    */
+    _Atomic(struct kin_task *) running; /* taken last; to be compared only   */
+    _Atomic bool replaced;          /* see watchdog.c: there is one more     */
     uint32_t streak;                /* holder: from the slot in a row        */
     uint32_t seen_tick;             /* watcher only                          */
     struct kin_task *seen_slot;     /* watcher only, to be compared          */
+    struct kin__sight {             /* watchdog only                         */
+        struct kin__worker *holder; /* to be compared                        */
+        uint32_t tick;
+        int64_t since, cpu, tell_at;
+    } sight;
 };
 
 /* scheduler->state. */
@@ -70,6 +81,7 @@ struct kin__worker {
     struct kin__frame frame;        /* first                                 */
     struct kin__scheduler *scheduler;   /* constant                          */
     struct kin__thread *thread;     /* constant, once it runs                */
+    _Atomic clockid_t cpu_clock;    /* its thread's, once it runs            */
 
     /* The worker's own. */
     struct kin__permit *permit, *last;
@@ -96,6 +108,16 @@ struct kin__worker {
     int number;                     /* constant                              */
 };
 
+/* The thread that looks for blocked workers; see watchdog.c. */
+struct kin__watchdog {
+    _Atomic int64_t limit;          /* KIN_NEVER: it does not look           */
+    _Atomic bool asleep;            /* nobody works                          */
+    bool started;                   /* guarded by start_lock of scheduler.c  */
+    pthread_t pthread;              /* likewise                              */
+
+    struct kin__parker parker;
+};
+
 /* A FIFO that all workers see. */
 struct kin__shared_queue {
     _Alignas(64) struct kin__spin lock;
@@ -114,7 +136,8 @@ struct kin__scheduler {
     int max_threads;                /* constant once started                 */
     int64_t idle_ns;                /* likewise                              */
     const char *name;
-    struct kin__permit *permits;    /* constant once started                 */
+    struct kin__permit *permits;    /* constant once started; 2 * core       */
+    _Atomic int reach;              /* how many of them have been in use     */
     _Atomic bool started;
     _Atomic bool stopping;
 
@@ -135,6 +158,7 @@ struct kin__scheduler {
     int parked_count, numbers;
 
     struct kin__parker joiner;                  /* kin__scheduler_free()     */
+    struct kin__watchdog watchdog;
 };
 
 /* --- scheduler.c --------------------------------------------------------- */
@@ -219,6 +243,35 @@ void kin__idle_wake_all(struct kin__scheduler *scheduler);
 
 /* Parks until there is something to look for.  False: the worker is to end. */
 bool kin__idle_park(struct kin__worker *worker);
+
+/* --- watchdog.c ---------------------------------------------------------- */
+
+/* Starts its thread, if it is wanted.  Under start_lock.  Without a thread
+ * there is no watchdog, and all else goes on. */
+void kin__watchdog_start(struct kin__scheduler *scheduler);
+void kin__watchdog_stop(struct kin__scheduler *scheduler);
+
+/* On a worker's thread, when it begins: says how its time is read. */
+void kin__watchdog_enter(struct kin__worker *worker);
+
+/* A worker has taken a permit: from now on somebody is to look. */
+void kin__watchdog_wake(struct kin__scheduler *scheduler);
+
+static inline void kin__watchdog_see(struct kin__scheduler *scheduler)
+{
+    /* relaxed: ordered by the changes of state; see watchdog.c */
+    if (KIN__UNLIKELY(atomic_load_explicit(&scheduler->watchdog.asleep,
+                                           memory_order_relaxed)))
+        kin__watchdog_wake(scheduler);
+}
+
+/* True if permit's holder was taken for blocked, and has been replaced; and
+ * then, once: the holder gives the permit up for the one that stands in. */
+static inline bool kin__permit_is_replaced(struct kin__permit *permit)
+{
+    /* relaxed: seen later, it is given up later */
+    return atomic_load_explicit(&permit->replaced, memory_order_relaxed);
+}
 
 /* --- blocking.c ---------------------------------------------------------- */
 

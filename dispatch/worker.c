@@ -15,7 +15,6 @@
 #include "core/thread.h"
 
 #define STREAK       16u
-#define PROBE        64u                /* picks between two looks at global */
 #define CLOCK_PICKS  64u                /* at most, between two clock reads  */
 #define CLOCK_NS_MIN KIN_US(20)
 #define CLOCK_NS_MAX KIN_US(100)
@@ -214,6 +213,33 @@ static struct kin_task *pick_local(struct kin__permit *permit)
     return task ? task : kin__slot_take(&permit->ring);
 }
 
+/* A blocking slice holds no permit. */
+static void give_permit_up(struct kin__worker *worker)
+{
+    uint64_t state = kin__permit_release(worker, 0);
+
+    if (kin__searching_of(state) == 0
+        && kin__permit_work_visible(worker->scheduler,
+                                    !(state & KIN__WATCHED)))
+        kin__idle_signal(worker->scheduler, false);
+}
+
+/* It was blocked for long, and another worker runs in its place: gives permit
+ * and queue up, and goes on without. */
+static struct kin_task *give_back(struct kin__worker *worker)
+{
+    struct kin__task_queue tasks = { NULL, NULL };
+    struct kin_task *task;
+    size_t n = 0;
+
+    for (; (task = pick_local(worker->permit)) != NULL; n++)
+        kin__task_queue_push(&tasks, task);
+    if (n)
+        push_shared(worker->scheduler, &tasks, n);
+    give_permit_up(worker);
+    return kin__blocking_take(worker->scheduler, false);
+}
+
 /* What this worker has at hand, without asking others. */
 static struct kin_task *find(struct kin__worker *worker)
 {
@@ -230,8 +256,11 @@ static struct kin_task *find(struct kin__worker *worker)
         return kin__blocking_take(worker->scheduler, false);
     if (KIN__UNLIKELY(--worker->until_clock == 0))
         look_at_clock(worker);
-    if (KIN__UNLIKELY(count_pick(permit) % PROBE == 0))
+    if (KIN__UNLIKELY(count_pick(permit) % KIN__PROBE == 0)) {
+        if (kin__permit_is_replaced(permit))
+            return give_back(worker);
         task = take_shared(worker, 1);
+    }
     if (!task)
         task = pick_local(permit);
     if (!task)
@@ -275,17 +304,6 @@ static __attribute__((noinline)) void settle(struct kin__worker *worker)
     }
 }
 
-/* A blocking slice holds no permit. */
-static void give_permit_up(struct kin__worker *worker)
-{
-    uint64_t state = kin__permit_release(worker, 0);
-
-    if (kin__searching_of(state) == 0
-        && kin__permit_work_visible(worker->scheduler,
-                                    !(state & KIN__WATCHED)))
-        kin__idle_signal(worker->scheduler, false);
-}
-
 void kin__scheduler_will_block(void)
 {
     struct kin__worker *worker = kin__thread()->worker;
@@ -302,6 +320,10 @@ static struct kin_task *begin(struct kin__worker *worker,
 {
     worker->between = false;
     worker->slice = task->tag & ~(KIN__TASK_RUNNABLE | KIN__TASK_FAIR);
+    if (worker->permit)
+        /* relaxed: told by the watchdog, if it stays for long */
+        atomic_store_explicit(&worker->permit->running, task,
+                              memory_order_relaxed);
     if (KIN__UNLIKELY(worker->owes))
         settle(worker);
     if ((worker->slice & KIN__TASK_BLOCKING) && worker->permit)

@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "dispatch/dispatcher_more.h"
 #include "dispatch/event_loop.h"
+#include "dispatch/scheduler.h"
 #include "job/context.h"
 #include "job/slice.h"
 
@@ -150,6 +151,12 @@ static const struct kin__runnable_ops coroutine_ops = {
     .describe = describe, .leave = kin__slice_leave,
     .enter = kin__slice_enter,
 };
+
+/* Before main(): here, for whatever launches has this file. */
+__attribute__((constructor)) static void name_who_blocks(void)
+{
+    kin__blocked_tell = kin__blocked_report;
+}
 
 /* --- Making and freeing --------------------------------------------------- */
 

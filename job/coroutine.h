@@ -120,6 +120,9 @@ kin_error *kin__error_of_result(int code);
 int kin__hop(struct kin__coroutine *co, kin_dispatcher *dispatcher)
     KIN_SUSPENDS;
 
+/* What the watchdog of workers tells: see kin__blocked_tell. */
+void kin__blocked_report(const struct kin_task *task, int64_t blocked);
+
 /* Parks the fiber and has its own dispatcher run it again, behind others. */
 int kin__requeue(struct kin__coroutine *co) KIN_SUSPENDS;
 

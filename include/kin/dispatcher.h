@@ -37,6 +37,15 @@ typedef struct kin_timer kin_timer;
 /* CPU-bound work: as many workers at once as there are cores (at least 2). */
 kin_dispatcher *kin_default(void);
 
+/* How long a worker of Default may be blocked (asleep in a system call, or on a
+ * lock) before it is reported on stderr, with the fiber that blocks it, and
+ * another worker takes its place until it is back.  One that computes is not
+ * blocked.  1 s at first; KIN_NEVER: never; 0 or less changes nothing.  Returns
+ * what it was.  Looked at four times in that time, while anybody works.
+ *
+ * Thread: any. */
+int64_t kin_blocked_limit(int64_t limit);
+
 /* Blocking work: up to max(64, cores) at once, on the same threads as Default,
  * so that going from Default to IO usually changes no thread. */
 kin_dispatcher *kin_io(void);
