@@ -1,8 +1,9 @@
 /* run.c -- frames, host stacks, and parking; see run.h for the picture.
  *
  * The spare.  A thread that runs fibers keeps one host stack suspended inside
- * host_main, so that parking has somewhere to go and needs no memory: it is
- * provided before a body is called, where a failure can be told. */
+ * host_main, so that parking has somewhere to go and needs no memory: it, or an
+ * empty stack at hand, is provided before a body is called, where a failure can
+ * be told. */
 #include "core/run.h"
 
 #include "core/check.h"
@@ -83,9 +84,17 @@ static void run_on_odd_stack(struct kin__thread *thread,
     leave_host(thread, self, host);
 }
 
+/* There is a stack to go to if the body parks.  One at hand is not readied
+ * before that: most likely this host comes back first, as the spare. */
+static bool can_park(struct kin__thread *thread)
+{
+    return thread->spare || kin__stack_at_hand(&thread->stacks)
+        || ensure_spare(thread);
+}
+
 static void call_body(struct kin__thread *thread, struct kin__runnable *r)
 {
-    if (KIN__UNLIKELY(!ensure_spare(thread))) {
+    if (KIN__UNLIKELY(!can_park(thread))) {
         r->ops->refuse(r, KIN_ENOMEM);
         return;
     }
@@ -354,8 +363,19 @@ void kin_task_run(kin_task *task)
         task->run(task);
 }
 
-void kin__run_thread_exit(struct kin__thread *thread)
+static void put_spare(struct kin__thread *thread)
 {
     if (thread->spare)
         kin__fiber_put(thread, take_spare(thread));
+}
+
+void kin__run_idle(struct kin__thread *thread)
+{
+    put_spare(thread);
+    kin__stack_cache_tidy(&thread->stacks);
+}
+
+void kin__run_thread_exit(struct kin__thread *thread)
+{
+    put_spare(thread);
 }

@@ -185,6 +185,10 @@ static inline struct kin_task *kin__in_place_take(struct kin__thread *thread)
 void kin__run_describe(const struct kin__stack *stack, char *buffer,
                        size_t size);
 
+/* Before the thread goes to sleep: gives back the spare stack, and what
+ * kin_trim() has asked for since. */
+void kin__run_idle(struct kin__thread *thread);
+
 /* At the end of a thread. */
 void kin__run_thread_exit(struct kin__thread *thread);
 

@@ -6,6 +6,7 @@
 #define KIN_CORE_SPIN_H
 
 #include "core/check.h"
+#include "core/sanitize.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,6 +19,20 @@
 #else
 #define KIN__CPU_RELAX() __asm__ volatile("" ::: "memory")
 #endif
+
+/* Between a locked operation before and a load after it: nothing of the one
+ * side is seen later than something of the other.  On x86 every locked
+ * operation is that already.  ThreadSanitizer knows no fences, and needs none
+ * here: it sees what the atomic operations order. */
+static inline void kin__full_barrier_after_rmw(void)
+{
+#if defined(__x86_64__) || defined(__i386__) || KIN__TSAN
+    __asm__ volatile("" ::: "memory");
+#else
+    /* seq_cst: pairs with whatever its caller names */
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
 
 struct KIN__ANALYZED(capability("spinlock")) kin__spin {
     _Atomic uint32_t held;

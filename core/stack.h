@@ -149,6 +149,13 @@ static inline int kin__stack_get(struct kin__stack_cache *cache, size_t size,
     return 0;
 }
 
+/* True if kin__stack_get will find one of the default size at hand. */
+static inline bool kin__stack_at_hand(const struct kin__stack_cache *cache)
+{
+    return cache->magazines[KIN__STACK_DEFAULT_CLASS].loaded
+        && !kin__stack_is_watched;
+}
+
 /* Puts back a stack that nothing runs on, from any cache's get.  Its contents
  * are lost. */
 static inline void kin__stack_put(struct kin__stack_cache *cache,

@@ -47,25 +47,39 @@ static void relax(unsigned *rounds)
 #endif
 }
 
+void kin__wait_prepare(struct kin__wait *wait, struct kin__runnable *r,
+                       const void *owner)
+{
+    /* relaxed: only the running fiber begins and ends waits */
+    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
+
+    *wait = (struct kin__wait){ .runnable = r, .owner = owner,
+                                .generation = (word >> GENERATION_SHIFT) + 1 };
+    r->wait = wait;
+}
+
 void kin__wait_begin(struct kin__wait *wait, const void *owner)
 {
     struct kin__runnable *r = kin__thread()->current;
-    uint64_t generation;
 
-    /* relaxed: only the running fiber begins and ends waits */
-    generation = (atomic_load_explicit(&r->wait_word, memory_order_relaxed)
-                  >> GENERATION_SHIFT) + 1;
-    *wait = (struct kin__wait){ .runnable = r, .generation = generation,
-                                .owner = owner };
-    r->wait = wait;
+    kin__wait_prepare(wait, r, owner);
     /*   begin()                        cancel of the owner
      *   1 wait_word = UNDECIDED        1 owner's state = cancelled
      *   2 owner's state cancelled?     2 wait_word open?
      * Either the fiber sees the cancellation or the canceller sees the wait.
      * seq_cst exchange: pairs with seq_cst load in kin__wait_cancel_owned() */
     atomic_exchange_explicit(&r->wait_word,
-                             word_of(generation, KIN__WAIT_UNDECIDED),
+                             word_of(wait->generation, KIN__WAIT_UNDECIDED),
                              memory_order_seq_cst);
+}
+
+void kin__wait_open(struct kin__wait *wait)
+{
+    /* release: publishes *wait and the saved stack; pairs with acquire in
+     * lock() and claim() */
+    atomic_store_explicit(&wait->runnable->wait_word,
+                          word_of(wait->generation, KIN__WAIT_PARKED),
+                          memory_order_release);
 }
 
 /* The word when nobody is busy with *wait.  Only the fiber calls this. */
@@ -74,7 +88,7 @@ static uint64_t quiet_word(struct kin__runnable *r)
     unsigned rounds = 0;
     uint64_t word;
 
-    /* acquire: pairs with release in decided(): the outcome is written */
+    /* acquire: pairs with release in unlock(): the outcome is written */
     while ((word = atomic_load_explicit(&r->wait_word, memory_order_acquire))
            & BUSY)
         relax(&rounds);
@@ -89,7 +103,7 @@ static bool move_undecided(struct kin__wait *wait, enum kin__wait_state state)
     uint64_t expected = word_of(wait->generation, KIN__WAIT_UNDECIDED);
 
     /* release: publishes the saved stack; pairs with acquire in claim().
-     * acquire: pairs with release in decided() */
+     * acquire: pairs with release in unlock() */
     while (!atomic_compare_exchange_strong_explicit(
                &r->wait_word, &expected, word_of(wait->generation, state),
                memory_order_acq_rel, memory_order_acquire)) {
@@ -155,6 +169,18 @@ int kin__wait_park(struct kin__wait *wait)
     return err;
 }
 
+int kin__wait_park_open(struct kin__wait *wait, void (*opens)(void *arg),
+                        void *arg)
+{
+    int err;
+
+    wait->since = kin__now_coarse();
+    err = kin__park(opens, arg);
+    if (KIN__LIKELY(!err))
+        settle(wait);
+    return err;
+}
+
 void kin__wait_end(struct kin__wait *wait)
 {
     if (!move_undecided(wait, KIN__WAIT_IDLE))
@@ -166,7 +192,7 @@ void kin__wait_end(struct kin__wait *wait)
 static uint64_t lock(struct kin__runnable *r, uint64_t generation,
                      bool decided_too)
 {
-    /* acquire: pairs with release in decided() */
+    /* acquire: pairs with release in unlock() */
     uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
     unsigned rounds = 0;
 
@@ -177,22 +203,27 @@ static uint64_t lock(struct kin__runnable *r, uint64_t generation,
             return 0;
         if (word & BUSY) {
             relax(&rounds);
-            /* acquire: pairs with release in decided() */
+            /* acquire: pairs with release in unlock() */
             word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
         } else if (atomic_compare_exchange_weak_explicit(
                        &r->wait_word, &word, word | BUSY,
-                       /* acquire: pairs with release in decided() */
+                       /* acquire: pairs with release in unlock() */
                        memory_order_acquire, memory_order_acquire)) {
             return word;
         }
     }
 }
 
+/* Lets go of *wait.  Under BUSY the word is its holder's alone. */
 static void unlock(struct kin__runnable *r)
 {
-    /* release: pairs with acquire in lock(), claim() and quiet_word() */
-    atomic_fetch_and_explicit(&r->wait_word, ~(BUSY | CALLING),
-                              memory_order_release);
+    /* relaxed: ours */
+    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
+
+    /* release: publishes what was written; pairs with acquire in lock(),
+     * claim() and quiet_word() */
+    atomic_store_explicit(&r->wait_word, word & ~(BUSY | CALLING),
+                          memory_order_release);
 }
 
 /* Takes the decision for RESUMED, leaving BUSY set; *before is what it was.
@@ -200,7 +231,7 @@ static void unlock(struct kin__runnable *r)
 static int claim(struct kin__runnable *r, uint64_t generation,
                  enum kin__wait_state *before)
 {
-    /* acquire: pairs with release in decided() */
+    /* acquire: pairs with release in unlock() */
     uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
     unsigned rounds = 0;
 
@@ -232,9 +263,7 @@ static int claim(struct kin__runnable *r, uint64_t generation,
 /* The outcome is written: lets go of *wait, and has a parked fiber go on. */
 static void decided(struct kin__runnable *r, enum kin__wait_state before)
 {
-    /* release: publishes the outcome; pairs with acquire in settle() */
-    atomic_fetch_and_explicit(&r->wait_word, ~(BUSY | CALLING),
-                              memory_order_release);
+    unlock(r);
     if (before == KIN__WAIT_PARKED)
         r->ops->ready(r);
 }
@@ -418,7 +447,7 @@ void kin__wait_let_go(struct kin__runnable *r)
 enum kin__wait_state kin__wait_state(struct kin__runnable *r,
                                      uint64_t generation)
 {
-    /* acquire: pairs with release in decided() */
+    /* acquire: pairs with release in unlock() */
     uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
 
     if (word >> GENERATION_SHIFT != generation)

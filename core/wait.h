@@ -68,6 +68,19 @@ struct kin__wait {
  * which kin__wait_cancel knows that the wait is meant, or NULL. */
 void kin__wait_begin(struct kin__wait *wait, const void *owner);
 
+/* The short way, for what is registered only when the fiber has left its stack,
+ * so that nobody finds it half-way.  prepare fills *wait in, for the running
+ * runnable; nobody can see it.  park_open parks and calls opens(arg) on the
+ * next stack, which is to call kin__wait_open first, and from that moment has
+ * to reckon with the fiber going on: *wait and arg are there only as long as
+ * it keeps the fiber from settling.  Returns as kin__wait_park, but KIN_ENOMEM
+ * leaves no outcome: the wait was never open. */
+void kin__wait_prepare(struct kin__wait *wait, struct kin__runnable *running,
+                       const void *owner);
+int kin__wait_park_open(struct kin__wait *wait, void (*opens)(void *arg),
+                        void *arg) KIN_SUSPENDS;
+void kin__wait_open(struct kin__wait *wait);
+
 /* Parks unless the wait is decided already; then settles it: the wait is over
  * and *wait holds the outcome.  KIN_ENOMEM: there was no stack to go to; the
  * wait is over too, with outcome CANCELLED unless it had been decided. */

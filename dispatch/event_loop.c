@@ -242,6 +242,7 @@ static struct kin_task *frame_next(struct kin__frame *frame)
         if (is_done(self->done))
             break;
         kin__scheduler_will_block();
+        kin__run_idle(frame->thread);
         kin__parker_wait(&self->loop->parker,
                          kin__event_loop_deadline(self->loop));
     }

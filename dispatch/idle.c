@@ -268,6 +268,7 @@ bool kin__idle_park(struct kin__worker *worker)
     bool go_on;
 
     KIN_ASSERT(!(worker->owes & KIN__OWES_SEEK));
+    kin__run_idle(worker->thread);
     kin__spin_lock(&scheduler->idle_lock);
     kin__parked_add(scheduler, worker);
     kin__spin_unlock(&scheduler->idle_lock);

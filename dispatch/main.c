@@ -354,6 +354,7 @@ static struct kin_task *pump_next(struct kin__frame *frame)
 
         if (task || !pump->waits || is_over(pump))
             return task;
+        kin__run_idle(frame->thread);
         kin__parker_wait(&pump->main->loop.parker,
                          kin__event_loop_deadline(&pump->main->loop));
     }

@@ -117,6 +117,7 @@ static struct kin_task *pool_next(struct kin__frame *frame)
             return task;
         if (!go_idle(self))
             return NULL;
+        kin__run_idle(self->frame.thread);
         while (is_idle(self))
             kin__parker_wait(&self->parker, KIN_NEVER);
     }

@@ -82,14 +82,15 @@ void kin__block_free(struct kin_job *job)
 /* Ends the block's job and waits until it is final.  What it waits for has been
  * told of any cancellation, so the wait itself is deaf to it. */
 KIN_SUSPENDS
-static void end_job(struct kin__block_scope *block, int code)
+static void end_job(struct kin__coroutine *co,
+                    struct kin__block_scope *block, int code)
 {
     kin_error *error = code < 0 ? kin__error_of_result(code) : NULL;
     kin_error *cause;
 
     kin__job_body_end(&block->job, error);
     if (!kin_job_is_completed(&block->job)) {
-        while (kin__job_wait(&block->job, NULL, "children of", &cause)
+        while (kin__job_wait(co, &block->job, NULL, "children of", &cause)
                == KIN_ENOMEM)
             kin_trim();                 /* no stack to go to: cannot leave */
     }
@@ -170,7 +171,7 @@ int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
     kin__chance(KIN__CHANCE_LEAVES);
     kin__timeout_if_due(co);
     kin__slice_off(co);
-    end_job(block, code);
+    end_job(co, block, code);
     if (block->timer.fire)
         kin__stop_timer(&block->timer);
     co->current = block->scope.outer;

@@ -295,16 +295,20 @@ size_t kin__job_path(struct kin_job *job, char *buffer, size_t size);
 
 /* --- Waiting for a job (join.c) ------------------------------------------- */
 
+struct kin__coroutine;
+
 struct kin__waiter {
     struct kin__node node;          /* first                                 */
     struct kin__runnable *runnable; /* guarded by the job's LOCK             */
     uint64_t generation;
 };
 
-/* Parks until job is final.  owner as in kin__wait_begin; what: as a dump says
- * it.  0; KIN_ECANCELED with *cause a new reference; KIN_ENOMEM. */
-int kin__job_wait(struct kin_job *job, struct kin_job *owner,
-                  const char *what, kin_error **cause) KIN_SUSPENDS;
+/* Parks the running fiber, co's, until job is final, if it is not.  owner as
+ * in kin__wait_begin; what: as a dump says it.  0; KIN_ECANCELED with *cause a
+ * new reference; KIN_ENOMEM. */
+int kin__job_wait(struct kin__coroutine *co, struct kin_job *job,
+                  struct kin_job *owner, const char *what,
+                  kin_error **cause) KIN_SUSPENDS;
 
 /* A cancellation of owner that came before the wait began did not see it: sees
  * to that.  The other half of kin__wait_begin's picture. */

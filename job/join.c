@@ -3,25 +3,13 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/memory.h"
+#include "core/spin.h"
 #include "job/coroutine.h"
 #include "job/job.h"
 
 #include <stddef.h>
 
 /* --- Waiting for one job -------------------------------------------------- */
-
-/* Links the waiter; false if the job is final. */
-static bool link_waiter(struct kin_job *job, struct kin__waiter *waiter)
-{
-    uint32_t word = kin__job_lock(job);
-    kin_job_state state = (kin_job_state)(word & KIN__JOB_STATE);
-    bool open = state != KIN_JOB_COMPLETED && state != KIN_JOB_CANCELLED;
-
-    if (open)
-        kin__node_append(&job->list, &waiter->node);
-    kin__job_unlock(job, word);
-    return open;
-}
 
 static void unlink_waiter(struct kin_job *job, struct kin__waiter *waiter)
 {
@@ -38,19 +26,31 @@ static bool is_active(uint32_t word)
     return state == KIN_JOB_ACTIVE || state == KIN_JOB_COMPLETING;
 }
 
+static bool is_final(uint32_t word)
+{
+    kin_job_state state = (kin_job_state)(word & KIN__JOB_STATE);
+
+    return state == KIN_JOB_COMPLETED || state == KIN_JOB_CANCELLED;
+}
+
+/* The owner's cancellation came too early to see the wait. */
+static void cancel_late(struct kin__runnable *runnable, uint64_t generation,
+                        struct kin_job *owner)
+{
+    kin_error *cause = kin__job_cancellation(owner);
+
+    kin__wait_cancel(runnable, generation, cause);
+    kin_error_release(cause);
+}
+
 void kin__cancel_if_late(struct kin__wait *wait, struct kin_job *owner)
 {
-    kin_error *cause;
-
     kin__chance(KIN__CHANCE_BEGUN);
     /* seq_cst: pairs with seq_cst in cancel_wait() of job_state.c; see the
      * picture in kin__wait_begin() */
-    if (!owner || is_active(atomic_load_explicit(&owner->word,
+    if (owner && !is_active(atomic_load_explicit(&owner->word,
                                                  memory_order_seq_cst)))
-        return;
-    cause = kin__job_cancellation(owner);
-    kin__wait_cancel(wait->runnable, wait->generation, cause);
-    kin_error_release(cause);
+        cancel_late(wait->runnable, wait->generation, owner);
 }
 
 void kin__wait_begin_in(struct kin__wait *wait, struct kin_job *owner)
@@ -59,35 +59,74 @@ void kin__wait_begin_in(struct kin__wait *wait, struct kin_job *owner)
     kin__cancel_if_late(wait, owner);
 }
 
-int kin__job_wait(struct kin_job *job, struct kin_job *owner,
-                  const char *what, kin_error **cause)
-{
+struct job_wait {
     struct kin__wait wait;
     struct kin__waiter waiter;
+    struct kin_job *job, *owner;
+};
+
+/* On the next stack.  Once the wait is open the fiber may be resumed, but as
+ * long as the job is locked no further than unlink_waiter(): so the owner is
+ * looked at, and retained if need be, under the lock.
+ *
+ *   publish                          cancel of the owner
+ *   1 the wait is open               1 owner's state = cancelled
+ *   2 (locked operation)             2 (locked operation)
+ *   3 owner's state cancelled?       3 the wait is open?
+ * Either the one sees the cancellation, or the other the wait. */
+static void publish_waiter(void *arg)
+{
+    struct job_wait *self = arg;
+    struct kin_job *job = self->job, *owner = self->owner;
+    struct kin__runnable *r = self->wait.runnable;
+    uint64_t generation = self->wait.generation;
+    bool open, late;
+    uint32_t word;
+
+    kin__chance(KIN__CHANCE_LEFT);
+    kin__wait_open(&self->wait);
+    word = kin__job_lock(job);
+    kin__full_barrier_after_rmw();
+    open = !is_final(word);
+    if (open)
+        kin__node_append(&job->list, &self->waiter.node);
+    /* seq_cst: pairs with seq_cst in cancel_wait() of job_state.c */
+    late = owner && !is_active(atomic_load_explicit(&owner->word,
+                                                    memory_order_seq_cst));
+    if (KIN__UNLIKELY(late))
+        kin__job_retain(owner);
+    kin__job_unlock(job, word);
+    if (KIN__UNLIKELY(late)) {
+        cancel_late(r, generation, owner);
+        kin_job_release(owner);
+    }
+    if (!open)
+        kin__wait_wake(r, generation, 0, NULL);
+}
+
+int kin__job_wait(struct kin__coroutine *co, struct kin_job *job,
+                  struct kin_job *owner, const char *what, kin_error **cause)
+{
+    struct job_wait self;
     int err;
 
     *cause = NULL;
-    kin__wait_begin(&wait, owner);
-    wait.what = what;
-    wait.target = job;
-    waiter.node = (struct kin__node){ &waiter.node, &waiter.node,
-                                      KIN__NODE_WAITER };
-    waiter.runnable = wait.runnable;
-    waiter.generation = wait.generation;
+    kin__wait_prepare(&self.wait, &co->runnable, owner);
+    self.wait.what = what;
+    self.wait.target = job;
+    kin__node_init(&self.waiter.node, KIN__NODE_WAITER);
+    self.waiter.runnable = &co->runnable;
+    self.waiter.generation = self.wait.generation;
+    self.job = job;
+    self.owner = owner;
     kin__chance(KIN__CHANCE_LINKS);
-    if (!link_waiter(job, &waiter)) {
-        kin__wait_end(&wait);
-        kin_error_release(wait.error);
-        return 0;
-    }
-    kin__cancel_if_late(&wait, owner);
-    err = kin__wait_park(&wait);
-    if (wait.outcome != KIN__WAIT_RESUMED)
-        unlink_waiter(job, &waiter);
-    *cause = wait.error;
+    err = kin__wait_park_open(&self.wait, publish_waiter, &self);
     if (err)
         return err;
-    return wait.outcome == KIN__WAIT_CANCELLED ? KIN_ECANCELED : 0;
+    if (KIN__UNLIKELY(self.wait.outcome != KIN__WAIT_RESUMED))
+        unlink_waiter(job, &self.waiter);
+    *cause = self.wait.error;
+    return self.wait.outcome == KIN__WAIT_CANCELLED ? KIN_ECANCELED : 0;
 }
 
 /* --- Join ----------------------------------------------------------------- */
@@ -133,7 +172,7 @@ int kin_join(kin_job *job)
         if (err)
             return err;
         kin__job_start(job);
-        err = kin__job_wait(job, co->current->job, "join", &cause);
+        err = kin__job_wait(co, job, co->current->job, "join", &cause);
         if (err)
             return kin__fail_with(cause, err);
     }
@@ -203,7 +242,7 @@ static int await_final(struct kin__coroutine *co, struct kin_job *job)
     if (err)
         return err;
     kin__job_start(job);
-    err = kin__job_wait(job, co->current->job, "await", &cause);
+    err = kin__job_wait(co, job, co->current->job, "await", &cause);
     if (err == KIN_ECANCELED)
         return awaiting_cancelled(job, cause);
     if (err)

@@ -122,8 +122,7 @@ static void meet_workers(int count)
     await_idle_workers();
 }
 
-/* Has every worker run something: then each has the two stacks that a thread
- * keeps.  (Which one keeps only one, after other work, is a matter of luck.) */
+/* Has every worker run something: then each has the stack that it keeps. */
 static void visit_workers(void)
 {
     int count = IDLE_WORKERS;
@@ -133,7 +132,7 @@ static void visit_workers(void)
         meet_workers(count = workers_now().threads);
 }
 
-/* A worker costs a block and two stacks, and is kept. */
+/* A worker costs a block and a stack, and is kept. */
 struct held {
     long blocks, stacks;
 };
@@ -149,7 +148,7 @@ static struct held held_now(void)
     kin__memory_get_stats(&memory);
     CHECK_EQ(kin_stack_get_stats(&stacks), 0);
     return (struct held){ memory.blocks - workers,
-                          (long)stacks.live - 2 * workers };
+                          (long)stacks.live - workers };
 }
 
 static void check_nothing_left(struct held before)
