@@ -3,9 +3,7 @@
  * The body keeps its continuation where another body of the same event loop
  * finds it, so that "resumed but not yet running" lasts until the next yield.
  *
- * Not here: S187 (a cancellation handler cannot fail: it returns nothing) and
- * S191 (a job does not complete while its body runs).  S189 and S190 are in
- * job_continuation_stress.c. */
+ * Races of several threads are in job_continuation_stress.c. */
 #include "tests/counting_dispatcher.h"
 #include "tests/words.h"
 

@@ -4,7 +4,7 @@
  * Errors are compared by identity.  Each failure that could reach a handler
  * finds one that logs, so a missing and a second report are both seen.
  *
- * Not here: S095 (errors have no equality of their own that could crash). */
+ * Errors have no equality of their own that could crash: docs/kotlin.md. */
 #include "tests/words.h"
 
 static int log_other(UNUSED kin_job *job, kin_error *error, UNUSED void *arg)

@@ -4,9 +4,9 @@
  * stderr is a socket that keeps writes apart: a report is one write, and there
  * is one for a family that fails.
  *
- * Not here: S187 (what runs when a continuation is cancelled returns nothing,
- * and so cannot fail).  S054 and S055 with a handler, or with a call that
- * returns the failure, are in job_completion_test.c. */
+ * What runs when a continuation is cancelled returns nothing, and so cannot
+ * fail.  Callbacks that fail, with a handler or with a call that returns the
+ * failure, are in job_completion_test.c. */
 #include "core/memory.h"
 #include "tests/words.h"
 

@@ -1,11 +1,13 @@
 /* job_run_blocking_test.c -- the border between threads and fibers, its event
  * loop, nested ones, and Unconfined: S198 to S212.
  *
- * S211 in C: there is no interruption of a thread; another thread cancels the
- * job.  S205: nobody promises which thread fires a timer of Unconfined, so
- * only that it goes on is checked.  That nothing deadlocks shows by an end. */
+ * S211 in C: no call interrupts a thread; a signal does, and what hears of it
+ * cancels the job.  S205: nobody promises which thread fires a timer of
+ * Unconfined, so only that it goes on is checked.  That nothing deadlocks shows
+ * by an end. */
 #include "tests/words.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -165,32 +167,57 @@ TEST(what_is_queued_when_the_loop_ends_still_runs)
     CHECK_LOG("root returned");
 }
 
-/* S211 */
-static void *cancel_after_5_ms(void *job)
+/* S211: the signal is the interruption.  A thread that waits for it cancels, for
+ * a signal handler must not, and gives it as the cause. */
+static kin_error *interruption;
+
+static void *wait_for_signal_and_cancel(void *job)
 {
-    block_ms(5);
-    kin_job_cancel(job, NULL);
+    sigset_t set;
+    int got;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    MUST(sigwait(&set, &got));
+    kin_job_cancel(job, interruption);
     kin_job_release(job);
     return NULL;
 }
 
-BODY(wait_for_a_thread_to_cancel)
+BODY(signal_this_process)
 {
-    pthread_t *thread = arg;
-
-    *thread = start_thread(cancel_after_5_ms,
-                           kin_job_retain(kin_scope_job(scope)));
-    return say_finally(scope, "1");
+    return kill(getpid(), SIGUSR1);
 }
 
-TEST(run_blocking_cancelled_by_a_thread_ends_its_body_first)
+BODY(wait_to_be_interrupted)
+{
+    pthread_t *thread = arg;
+    int err;
+
+    *thread = start_thread(wait_for_signal_and_cancel,
+                           kin_job_retain(kin_scope_job(scope)));
+    kin_launch(scope, signal_this_process, NULL);
+    err = kin_delay(KIN_NEVER);
+    MUST(shielded(yield_once, NULL));   /* it is waited for */
+    ev("1");
+    return err;
+}
+
+TEST(run_blocking_that_is_interrupted_ends_its_body_and_then_reports_it)
 {
     pthread_t thread;
+    sigset_t set;
 
-    CHECK_EQ(kin_run_blocking(wait_for_a_thread_to_cancel, &thread),
-             KIN_ECANCELED);
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    interruption = kin_error_new("", -EINTR, NULL, "SIGUSR1");
+    CHECK_EQ(kin_run_blocking(wait_to_be_interrupted, &thread), KIN_ECANCELED);
     CHECK_LOG("1");
+    CHECK_EQ(kin_error_kind_of(kin_error_current()), KIN_ERROR_CANCELLATION);
+    CHECK_PTR(kin_error_cause(kin_error_current()), interruption);
     pthread_join(thread, NULL);
+    kin_error_release(interruption);
 }
 
 /* S212 */
