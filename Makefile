@@ -22,7 +22,7 @@
 LAYERS := asm core dispatch job
 USES   := core>asm dispatch>core job>core job>dispatch
 PUBLIC := core:analyze,error,fiber,lock,stack,task,time
-PUBLIC += dispatch:dispatcher,main
+PUBLIC += dispatch:dispatcher,main,main_android
 PUBLIC += job:checkpoint,context,continuation,deferred,dump,job,kin,launch,scope,test,timeout
 
 # Above the limits of check-tidy, and allowed: these lists only shrink.

@@ -12,6 +12,7 @@
 #include "core/thread.h"
 #include "dispatch/dispatcher_more.h"
 #include "dispatch/event_loop.h"
+#include "dispatch/main_internal.h"
 #include "dispatch/scheduler.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@
 struct main_loop {
     struct kin__event_loop loop;        /* first                             */
     int fd;                             /* constant; readable: there is work */
+    void (*untie)(void);                /* owner only; NULL: not tied        */
     _Atomic bool announced;             /* atomic: fd is readable            */
     _Atomic bool running;               /* owner writes: in pump or run      */
     _Atomic bool quit;                  /* atomic: run is to end             */
@@ -227,6 +229,7 @@ static int open_loop(struct main_loop *self)
     kin__event_loop_init(&self->loop, &main_ops, "Main");
     self->loop.refuse = refuse_closed;
     self->loop.announce = announce;
+    self->untie = NULL;
     /* relaxed: not published yet */
     atomic_store_explicit(&self->announced, false, memory_order_relaxed);
     atomic_store_explicit(&self->running, false, memory_order_relaxed);
@@ -279,6 +282,11 @@ static struct main_loop *attached_idle(const char *function, int *err)
     return self;
 }
 
+void kin__main_on_detach(void (*untie)(void))
+{
+    mine()->untie = untie;
+}
+
 int kin_main_detach(void)
 {
     int err = 0;
@@ -288,6 +296,8 @@ int kin_main_detach(void)
 
     if (!self)
         return err;
+    if (self->untie)
+        self->untie();
     /* seq_cst: pairs with seq_cst in hold() */
     atomic_store_explicit(&main_loop, NULL, memory_order_seq_cst);
     kin__thread()->main = NULL;
