@@ -50,8 +50,8 @@ bench-budget: $(HOT_PATHS) ## writes bench/budget anew
 bench-profile: $(HOT_PATHS) ## where the instructions of one hot path are: HOT=yield
 	@bench/check $< --profile $(HOT)
 
-bench-publish: | need-BENCH ## puts the results in build/bench into docs/PERFORMANCE.md
-	@$(BENCH_RUN) --publish docs/PERFORMANCE.md
+bench-publish: $(HOT_PATHS) | need-BENCH ## puts the results in build/bench into docs/PERFORMANCE.md
+	@$(BENCH_RUN) --publish docs/PERFORMANCE.md --hot-paths $<
 
 bench-deps: ## installs what the benchmarks and the peers need
 	@tools/need.sh $(NEED_BENCH_DEPS) $(NEED_PEERS)

@@ -113,6 +113,34 @@ static void loop_launch(long turns)
     MUST(kin_yield());                  /* they run */
 }
 
+KIN_SUSPENDS
+static void loop_join(long turns)
+{
+    kin_scope *scope = kin_current_scope();
+
+    for (long i = 0; i < turns; i++) {
+        kin_job *job;
+
+        MUST(kin_launch(scope, nothing, NULL, .job = &job));
+        MUST(kin_join(job));
+        kin_job_release(job);
+    }
+}
+
+KIN_SUSPENDS
+static void loop_await(long turns)
+{
+    kin_scope *scope = kin_current_scope();
+
+    for (long i = 0; i < turns; i++) {
+        kin_deferred *deferred;
+
+        MUST(kin_async(scope, &deferred, nothing, NULL));
+        MUST(kin_await(deferred, NULL));
+        kin_deferred_release(deferred);
+    }
+}
+
 /* --- Park and resume ------------------------------------------------------ */
 
 struct side {
@@ -171,6 +199,8 @@ static const struct path paths[] = {
     { "park", 2, loop_park },
     { "yield", 2, loop_yield },         /* and the other fiber's             */
     { "launch", 1, loop_launch },
+    { "join", 1, loop_join },           /* launched, and waited for          */
+    { "await", 1, loop_await },
     { "resume", 2, loop_resume },       /* and the other fiber's             */
     { "with_context", 1, loop_with_context },
     { "timeout", 1, loop_timeout },

@@ -1,6 +1,6 @@
 """Puts a run into docs/PERFORMANCE.md, between its markers.
 
-    <!-- results: machine -->  <!-- results: bars -->  <!-- results: W3one -->
+    <!-- results: machine -->  (or bars, instructions, W3one)
     ...is replaced...
     <!-- end -->
 """
@@ -29,15 +29,14 @@ def pictures(workload, index, source, target, page):
     return "\n".join(lines)
 
 
-def publish(page, out, index, workloads, run, verdicts):
+def publish(page, out, index, workloads, run, texts):
+    """texts: of the markers that are not workloads."""
     target = os.path.join(os.path.dirname(page), "performance")
 
     def fill(match):
         head, name, end = match.groups()
-        if name == "machine":
-            text = report.machine_line(run)
-        elif name == "bars":
-            text = report.bars_table(verdicts)
+        if name in texts:
+            text = texts[name]
         elif index.cases(name):
             workload = workloads[name]
             text = report.section(index, workload, run) + "\n\n" + pictures(

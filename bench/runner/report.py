@@ -5,9 +5,11 @@ from .results import KIN
 
 
 def number(value):
-    """Three digits, without an exponent."""
+    """Three digits, without an exponent; an integer as it is."""
     if value == 0:
         return "0"
+    if isinstance(value, int) and abs(value) < 1000:
+        return str(value)
     if abs(value) >= 1000:
         return "{:,.0f}".format(value).replace(",", " ")
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else \
