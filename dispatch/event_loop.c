@@ -214,6 +214,7 @@ struct blocking_frame {
     struct kin__event_loop *loop;
     struct kin__done *done;
     bool is_new;
+    bool has_looked;                /* called done->idle since it was woken  */
 };
 
 static struct kin_task *frame_poll(struct kin__frame *frame)
@@ -230,6 +231,25 @@ static bool is_done(struct kin__done *done)
     return atomic_load_explicit(&done->flag, memory_order_acquire);
 }
 
+/* Until there is something to do; or until somebody should look why not. */
+static void rest(struct blocking_frame *self)
+{
+    struct kin__parker *parker = &self->loop->parker;
+    int64_t until = kin__event_loop_deadline(self->loop), look;
+
+    if (self->done->idle && until && !self->has_looked) {
+        look = kin_after(self->done->idle_ns);
+        if (look < until) {
+            self->has_looked = !kin__parker_wait(parker, look);
+            if (self->has_looked)
+                self->done->idle(self->done->arg);
+            return;
+        }
+    }
+    self->has_looked = false;
+    kin__parker_wait(parker, until);
+}
+
 static struct kin_task *frame_next(struct kin__frame *frame)
 {
     struct blocking_frame *self = (struct blocking_frame *)frame;
@@ -243,8 +263,7 @@ static struct kin_task *frame_next(struct kin__frame *frame)
             break;
         kin__scheduler_will_block();
         kin__run_idle(frame->thread);
-        kin__parker_wait(&self->loop->parker,
-                         kin__event_loop_deadline(self->loop));
+        rest(self);
     }
     if (!self->is_new)
         return NULL;

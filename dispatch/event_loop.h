@@ -71,6 +71,11 @@ void kin__event_loop_hand_over(struct kin__event_loop *loop);
 struct kin__done {
     _Atomic int flag;
     struct kin__event_loop *loop;   /* constant: whom to wake                */
+    /* Called once by the blocked thread when it has had nothing to do for
+     * idle_ns; NULL: never.  Constant, as arg. */
+    void (*idle)(void *arg);
+    void *arg;
+    int64_t idle_ns;
 };
 
 /* The event loop that is being run on this thread, retained, or a new one.

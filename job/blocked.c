@@ -37,6 +37,7 @@ static void append_path(const struct kin__walk_level *at, char *path,
 static int tell_if_found(const struct kin__walk_level *at, void *arg)
 {
     const struct search *search = arg;
+    const char *site = kin__job_site(at->job);
     char path[200];
 
     if (at->job->kind > KIN__BLOCKING
@@ -47,7 +48,7 @@ static int tell_if_found(const struct kin__walk_level *at, void *arg)
             "worker of Default for %" PRId64 " ms; another takes its place\n"
             "  family: %s\n"
             "  what blocks belongs on kin_io()\n", kin__job_name(at->job),
-            kin__job_site(at->job), search->blocked / KIN_MS(1), path);
+            site ? site : "?", search->blocked / KIN_MS(1), path);
     return 1;
 }
 

@@ -7,6 +7,7 @@
 #include "dispatch/event_loop.h"
 #include "job/context.h"
 #include "job/coroutine.h"
+#include "job/deadlock.h"
 #include "kin/stack.h"
 
 #include <stdint.h>
@@ -164,11 +165,17 @@ static int outcome_of(kin_job *job)
     return kin__fail_with(kin_error_retain(error), kin_error_code(error));
 }
 
+static void look_for_deadlock(void *job)
+{
+    kin__deadlock_look(job);
+}
+
 /* Launches body, and blocks on loop until it has ended. */
 static int run_on(struct kin__event_loop *loop, bool is_new, kin_body *body,
                   const kin_launch_options *options)
 {
-    struct kin__done done = { .loop = loop };
+    struct kin__done done = { .loop = loop, .idle = look_for_deadlock,
+                              .idle_ns = kin__deadlock_after };
     kin_job *job = NULL;
     int err = kin__frame_prepare();
 
@@ -178,6 +185,7 @@ static int run_on(struct kin__event_loop *loop, bool is_new, kin_body *body,
                  &job);
     if (!job)
         return err;
+    done.arg = job;
     err = kin__event_loop_run(loop, is_new, &done);
     KIN_CHECK(!err);                    /* prepared: there is a stack */
     err = outcome_of(job);

@@ -90,9 +90,16 @@ int kin_async_with(kin_scope *scope, kin_deferred **deferred, kin_body *body,
  *
  * .job is not for this call, and a lazy start is the default one.
  *
+ * If for a second nothing has been to do here, it is looked whether the fibers
+ * of the family all wait for each other: each parked in a join, an await or at
+ * the end of a scope, with no time, no resume, no completion by hand and no
+ * kin_await_cancellation outstanding, nor anybody left who could start a lazy
+ * one.  Then stderr is told the chain, and the family fails with KIN_EDEADLK,
+ * so that its clean-up runs; a debug build aborts.
+ *
  * Suspends:  never; blocks.
  * Errors:    body's or the first failed child's; KIN_ENOMEM, KIN_EAGAIN;
- *            KIN_EPERM inside a callback that must not suspend. */
+ *            KIN_EPERM inside a callback that must not suspend; KIN_EDEADLK. */
 #define kin_run_blocking(body, ...)                                     \
     kin_run_blocking_with((body),                                       \
                           &(kin_launch_options){.site = KIN__HERE,      \
