@@ -114,6 +114,8 @@ static void body(struct kin__runnable *runnable, struct kin__thread *thread)
     if (KIN__UNLIKELY(runnable->dressed))
         kin__slice_off(co);
     thread = kin__thread();
+    if (KIN_DEBUG)
+        kin__hold_end(thread);
     kin__stack_use_end(&thread->stacks, &thread->fiber->stack, function);
     error = error_of(runnable, code);
     thread->current = NULL;
