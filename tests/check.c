@@ -28,7 +28,7 @@ __attribute__((weak)) unsigned check_timeout_s = 60;
 
 static struct check_test *first, **last = &first;
 static char *why;                        /* shared between parent and child */
-static bool *asks_for_seed;              /* likewise */
+static _Atomic bool *asks_for_seed;      /* likewise */
 static unsigned long long first_seed, last_seed;    /* --seeds */
 static bool debugging;                   /* no fork; stop at the failure */
 
@@ -519,7 +519,7 @@ int check_main(int argc, char **argv)
                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (why == MAP_FAILED)
         abort();
-    asks_for_seed = (bool *)(why + WHY_MAX);
+    asks_for_seed = (_Atomic bool *)(why + WHY_MAX);
     for (struct check_test *test = first; test; test = test->next) {
         if (!is_wanted(test, argc - arg, argv + arg))
             continue;
