@@ -17,7 +17,6 @@
 #include "core/memory.h"
 #include "core/valgrind.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -83,9 +82,9 @@ static size_t read_protected_max(void)
 {
     char text[32];
     long count = DEFAULT_MAX_MAP_COUNT;
-    int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+    int fd;
 
-    if (fd >= 0) {
+    if (kin__open("/proc/sys/vm/max_map_count", &fd) == 0) {
         ssize_t length = read(fd, text, sizeof text - 1);
 
         if (length > 0) {

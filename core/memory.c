@@ -1,4 +1,4 @@
-/* memory.c -- heap and mappings, with a watch that tests switch on.
+/* memory.c -- what the system may refuse, with a watch that tests switch on.
  *
  * `watched` is false in a program.  While it is true, every call is counted
  * and compared with the number that is to fail; exact counts matter more than
@@ -12,9 +12,11 @@
 
 #include "kin/error.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -149,6 +151,27 @@ int kin__protect(void *start, size_t size, int protection)
     if (kin__fault())
         return KIN_ENOMEM;
     return mprotect(start, size, protection) == 0 ? 0 : -errno;
+}
+
+int kin__thread_create(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+    if (kin__fault() || pthread_create(thread, NULL, run, arg) != 0)
+        return KIN_EAGAIN;
+    return 0;
+}
+
+int kin__event_fd(int flags, int *fd)
+{
+    *fd = kin__fault() ? -1 : eventfd(0, EFD_CLOEXEC | flags);
+    return *fd < 0 ? KIN_EAGAIN : 0;
+}
+
+int kin__open(const char *path, int *fd)
+{
+    if (kin__fault())
+        return -EMFILE;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    return *fd < 0 ? -errno : 0;
 }
 
 size_t kin__page_size(void)

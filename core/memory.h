@@ -1,6 +1,7 @@
-/* core/memory.h -- the one way to memory: heap, mappings, advice, protection.
+/* core/memory.h -- the one way to what the system may refuse: heap, mappings,
+ * advice, protection, threads, descriptors.
  *
- * Every allocation and mapping of the library goes through here, so that a
+ * Every such call of the library is made here (make check-symbols), so that a
  * test can make the n-th of them fail and can see that nothing is left.  In
  * normal use that costs a relaxed load and a branch that is never taken.
  *
@@ -10,6 +11,7 @@
 #ifndef KIN_CORE_MEMORY_H
 #define KIN_CORE_MEMORY_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -31,6 +33,15 @@ int kin__unmap(void *start, size_t size);
 int kin__advise(void *start, size_t size, int advice);        /* madvise  */
 int kin__protect(void *start, size_t size, int protection);   /* mprotect */
 
+/* A joinable thread.  Errors: KIN_EAGAIN. */
+int kin__thread_create(pthread_t *thread, void *(*run)(void *), void *arg);
+
+/* An eventfd, closed on exec.  Errors: KIN_EAGAIN. */
+int kin__event_fd(int flags, int *fd);
+
+/* A file to be read, closed on exec.  Errors: -errno. */
+int kin__open(const char *path, int *fd);
+
 /* The system's page size, or a test's.  A power of two. */
 size_t kin__page_size(void);
 
@@ -41,10 +52,9 @@ static inline size_t kin__page_round(size_t size)
     return (size + page - 1) & ~(page - 1);
 }
 
-/* --- For calls that fail like memory does, and for tests -------------- */
+/* --- For tests -------------------------------------------------------- */
 
-/* True if this call is to fail: asked before each creation of a thread, a
- * descriptor, and whatever else a test must be able to refuse. */
+/* True if this call is to fail: asked before each of those above. */
 bool kin__fault(void);
 
 /* Makes the n-th call from now on fail (1: the next), and all after it if

@@ -223,9 +223,10 @@ static void give(void)
 
 static int open_loop(struct main_loop *self)
 {
-    self->fd = kin__fault() ? -1 : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (self->fd < 0)
-        return KIN_EAGAIN;
+    int err = kin__event_fd(EFD_NONBLOCK, &self->fd);
+
+    if (err)
+        return err;
     kin__event_loop_init(&self->loop, &main_ops, "Main");
     self->loop.refuse = refuse_closed;
     self->loop.announce = announce;

@@ -2,7 +2,6 @@
 #include "dispatch/os_thread.h"
 
 #include "core/memory.h"
-#include "kin/error.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -17,15 +16,13 @@ int kin__os_thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     sigset_t block, before;
     int err;
 
-    if (kin__fault())
-        return KIN_EAGAIN;
     sigfillset(&block);
     for (size_t i = 0; i < sizeof kept_signals / sizeof *kept_signals; i++)
         sigdelset(&block, kept_signals[i]);
     pthread_sigmask(SIG_SETMASK, &block, &before);
-    err = pthread_create(thread, NULL, run, arg);
+    err = kin__thread_create(thread, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return err ? KIN_EAGAIN : 0;
+    return err;
 }
 
 void kin__os_thread_enter(const char *name, int number)

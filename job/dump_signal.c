@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 /* Set once, before the first handler is installed. */
@@ -54,9 +53,9 @@ static int start_locked(void)
 
     if (atomic_load_explicit(&wanted, memory_order_relaxed) >= 0)
         return 0;
-    fd = kin__fault() ? -1 : eventfd(0, EFD_CLOEXEC);
-    if (fd < 0)
-        return KIN_EAGAIN;
+    err = kin__event_fd(0, &fd);
+    if (err)
+        return err;
     atomic_store_explicit(&wanted, fd, memory_order_relaxed);
     err = kin__os_thread_start(&thread, dump_when_wanted, NULL);
     if (err) {

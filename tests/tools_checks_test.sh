@@ -191,6 +191,15 @@ a_name_without_our_prefix_is_found() {
 }
 run a_name_without_our_prefix_is_found
 
+an_allocation_that_tests_cannot_refuse_is_found() {
+    good_tree
+    echo '#include <stdlib.h>
+          void *kin__new(void); void *kin__new(void) { return malloc(1); }' \
+        >> core/thread.c
+    fails check-symbols 'core/thread.o asks the system itself.*: malloc'
+}
+run an_allocation_that_tests_cannot_refuse_is_found
+
 a_private_header_that_needs_another_is_found() {
     good_tree
     sed -i '3i size_t kin__size(void);' core/thread.h

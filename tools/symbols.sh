@@ -7,7 +7,18 @@
 # 2 Every name that crosses a file begins with kin_, and what is shown beyond
 #   the library and what is not agree with it: kin_x is shown; kin__x is
 #   hidden, but for what a macro of a public header needs.
+# 3 What the system may refuse (memory, mappings, threads, descriptors) is
+#   asked for in one object, where tests can have it refused.
 set -eu
+maker=core/memory.o
+refusable='free malloc calloc realloc reallocarray aligned_alloc memalign valloc
+  posix_memalign strdup strndup asprintf vasprintf getline getdelim
+  open_memstream fopen fdopen opendir mmap mmap64 munmap mremap madvise
+  posix_madvise mprotect mlock brk sbrk pthread_create thrd_create clone fork
+  vfork posix_spawn system popen open open64 openat openat64 creat dup dup2
+  dup3 fcntl socket socketpair accept accept4 pipe pipe2 eventfd timerfd_create
+  signalfd epoll_create epoll_create1 inotify_init inotify_init1 memfd_create
+  shm_open'
 : "${NM:=nm}" "${LD:=ld}"
 
 if [ "$1" = --exports ]; then
@@ -39,6 +50,21 @@ readelf -sW $below | awk '
         bad = 1
     }
     END { exit bad }' || bad=1
+for o in $below; do
+    [ "$o" != "$objects/$maker" ] || continue
+    "$NM" -u "$o" 2> /dev/null | awk -v o="${o#"$objects/"}" \
+        -v list="$refusable" -v maker="$maker" '
+        BEGIN {
+            n = split(list, name)
+            for (i = 1; i <= n; i++) refusable[name[i]] = 1
+        }
+        { sub(/@.*/, "", $NF) }
+        $NF in refusable {
+            print o " asks the system itself, not by " maker ": " $NF
+            bad = 1
+        }
+        END { exit bad }' || bad=1
+done
 for symbol in $("$0" --exports "$objects/libkin.so"); do
     case $symbol in
     kin__*) grep -rqw "$symbol" include ||
