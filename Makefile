@@ -36,7 +36,8 @@ ENVIRONMENT  := core/environment.c
 
 # ------------------------------------------------------------- test matrix
 
-MATRIX ?= gcc gcc-seeds gcc-debug gcc-lto clang clang-debug asan tsan boost arm64 valgrind
+MATRIX ?= gcc gcc-seeds gcc-debug gcc-lto clang clang-debug asan tsan boost arm64 valgrind \
+          refuse
 
 ROW_gcc         := CC=gcc
 ROW_gcc-seeds   := CC=gcc RUN=seeds
@@ -49,6 +50,8 @@ ROW_tsan        := CC=gcc SAN=thread
 ROW_boost       := CC=gcc CONTEXT=boost
 ROW_arm64       := CC=gcc CROSS=aarch64-linux-gnu-
 ROW_valgrind    := CC=gcc RUN=valgrind
+ROW_refuse      := CC=gcc RUN=refuse
+ROW_refuse-asan := CC=gcc RUN=refuse SAN=address,undefined
 
 # The tests that run under Valgrind too.
 VALGRIND_TESTS ?= core_fiber* core_stack* dispatch_main* job_scope* job_job*
@@ -56,6 +59,11 @@ VALGRIND_TESTS ?= core_fiber* core_stack* dispatch_main* job_scope* job_job*
 # The tests of scenarios that run on one thread, each in many orders; and which.
 SEEDS_TESTS ?= job_*_test job_*_sim
 SEEDS_CHECK ?= 1-200
+
+# The tests that run with each call refused that the system may refuse
+# (tests/check_refuse.h); of these, those that refuse calls themselves do not.
+REFUSE_TESTS ?= $(filter-out job_memory_test job_threads_test, \
+                $(basename $(notdir $(wildcard tests/job_*_test.c))))
 
 # TESTS="job_* core_fiber_test" restricts which test programs are built and run
 # (one * in a word).
@@ -215,6 +223,7 @@ TEST_BIN   := $(TEST_SRC:tests/%.c=$(O)/tests/%)
 SHELL_TEST := $(call wanted,$(wildcard tests/*_test.sh))
 
 DEP := $(OBJ:.o=.d) $(TEST_BIN:=.d) $(O)/tests/check.d \
+       $(O)/tests/check_refuse.d \
        $(patsubst %.c,$(O)/%.d,$(EXAMPLE_SRC) $(wildcard examples/*/*.c))
 
 # Parallel unless -j says otherwise.
@@ -325,7 +334,7 @@ help: ## this list
 
 .PHONY: check test test-programs
 $(TEST_BIN): private SHELL := $(if $(TEST_FILTER),/bin/bash,/bin/sh)
-$(TEST_BIN): $(O)/tests/%: $(O)/tests/%.o $(O)/tests/check.o \
+$(TEST_BIN): $(O)/tests/%: $(O)/tests/%.o $(O)/tests/check.o $(O)/tests/check_refuse.o \
              $(TEST_START)
 	$(call say,LD,$@)$(LINK) $(TEST_LDFLAGS) $(filter %.o,$^) $(LIBS) -lm -o $@ \
 	  $(TEST_FILTER)
@@ -364,6 +373,9 @@ ifeq ($(RUN),seeds)
   RUN_BIN    := $(filter $(patsubst %,$(O)/tests/%,$(subst *,%,$(SEEDS_TESTS))),\
                 $(TEST_BIN))
 endif
+ifeq ($(RUN),refuse)
+  RUN_BIN    := $(filter $(patsubst %,$(O)/tests/%,$(REFUSE_TESTS)),$(TEST_BIN))
+endif
 
 # The shell tests and the examples belong to the plain configurations; the
 # shell tests run once, with gcc.
@@ -386,6 +398,7 @@ explore: | need-TEST ## one test in many interleavings: TEST=job_tree_sim SEEDS=
 test: | need-TEST test-programs ## builds and runs the tests of one configuration
 	$(if $(TEST_SRC)$(SHELL_TEST),,$(error TESTS=$(TESTS): there are none))
 	@O=$(O) SAME="BUILD=$(BUILD) CC=$(CC) WERROR=$(WERROR)" \
+	 $(if $(filter refuse,$(RUN)),KIN_REFUSE=1) \
 	 PREFIX_COMMAND="$(RUN_PREFIX)" OPTION=$(RUN_OPTION) TEST_TIME=$(TEST_TIME) \
 	 KIN_TEST_SLOWDOWN=$(SLOWDOWN) TESTS='$(TESTS)' \
 	 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \

@@ -19,6 +19,17 @@ static _Atomic int wanted = -1;
 /* Guards the making of it. */
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 
+static void dump_now(void)
+{
+    static const char none[] = "kin: no dump: there is no memory for it\n";
+
+    if (kin_dump(STDERR_FILENO) == KIN_ENOMEM) {
+        ssize_t written = write(STDERR_FILENO, none, sizeof none - 1);
+
+        (void)written;
+    }
+}
+
 static void *dump_when_wanted(void *unused)
 {
     /* relaxed: set before this thread was made */
@@ -29,7 +40,7 @@ static void *dump_when_wanted(void *unused)
     kin__os_thread_enter("kin-dump", 0);
     while ((got = read(fd, &count, sizeof count)) > 0 || errno == EINTR)
         if (got == sizeof count)
-            (void)kin_dump(STDERR_FILENO);
+            dump_now();
     return unused;                      /* somebody has closed it */
 }
 

@@ -57,8 +57,7 @@
 
 /* --- Checks: a failure ends the test ---------------------------------- */
 
-#define CHECK(cond)                                                          \
-    ((cond) ? (void)0 : check_fail(CHECK_HERE, "CHECK(%s)", #cond))
+#define CHECK(cond) check_holds(CHECK_HERE, (cond), #cond)
 #define CHECK_EQ(a, b)                                                       \
     check_eq(CHECK_HERE, #a " == " #b, (long long)(a), (long long)(b))
 #define CHECK_PTR(a, b) check_ptr(CHECK_HERE, #a " == " #b, (a), (b))
@@ -134,6 +133,7 @@ int check_main(int argc, char **argv);
 __attribute__((noreturn, format(printf, 2, 3)))
 void check_fail(struct check_place at, const char *format, ...);
 __attribute__((noreturn)) void check_skip(const char *why);
+void check_holds(struct check_place at, bool holds, const char *what);
 void check_eq(struct check_place at, const char *what, long long a,
               long long b);
 void check_ptr(struct check_place at, const char *what, const void *a,

@@ -581,7 +581,7 @@ BODY(launch_two_roots)
 {
     kin_dispatcher *here = kin_current_element(&kin_key_dispatcher);
     kin_scope *global = kin_global_scope();
-    kin_job *roots[2];
+    kin_job *roots[2] = { NULL, NULL };
 
     kin_launch(global, yield_then_throw, E1, .dispatcher = here,
                .handler = log_failure, .job = &roots[0]);

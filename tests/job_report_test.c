@@ -174,7 +174,7 @@ BODY(fail_namelessly)
 {
     kin_launch_options options = { .site = "here.c:1" };
     kin_dispatcher *loop = kin_current_element(&kin_key_dispatcher);
-    kin_job *job;
+    kin_job *job = NULL;
 
     options.dispatcher = loop;
     options.job = &job;

@@ -311,6 +311,7 @@ BODY(block_under_other_job)
     KIN_AUTO(kin_context) other = kin_context_of_job(arg);
     int err;
 
+    CHECK(other != NULL);
     KIN_WITH_CONTEXT(err, .context = other)
         CHECK_EQ(kin_delay(KIN_NEVER), KIN_ECANCELED);
     CHECK_EQ(err, KIN_ECANCELED);

@@ -324,10 +324,10 @@ TEST(failure_of_with_context_is_delivered_though_cancelled_on_the_way_back)
 KIN_SUSPENDS
 static int with_job(kin_job *job, kin_body *body, void *arg)
 {
-    kin_context *context = kin_context_of_job(job);
-    int err = kin_with_context(body, arg, .context = context);
-    kin_context_release(context);
-    return err;
+    KIN_AUTO(kin_context) context = kin_context_of_job(job);
+
+    CHECK(context != NULL);
+    return kin_with_context(body, arg, .context = context);
 }
 
 BODY(wait_under_other_job)

@@ -47,7 +47,7 @@ static inline void wait_and_pump(void)
     else if (deadline != KIN_NEVER)
         timeout = (int)((deadline - now) / KIN_MS(1)) + 1;
     is_readable(timeout);
-    kin_main_pump(KIN_NEVER);
+    CHECK(kin_main_pump(KIN_NEVER) >= 0);
 }
 
 static inline void pump_until(kin_job *job)
