@@ -34,9 +34,23 @@ static bool add(struct kin_job *job, kin_error *error, bool of_callback)
     return true;
 }
 
+/* A failure takes the place of the cancellation that it comes after. */
+static void become_the_cause(struct kin_job *job, kin_error *error)
+{
+    if (job->cancellation)
+        kin_error_release(job->cause);
+    else
+        job->cancellation = job->cause;
+    job->cause = kin_error_retain(error);
+}
+
+/* Without memory one that would win is kept all the same; one that would be
+ * suppressed is lost. */
 void kin__failures_add(struct kin_job *job, kin_error *error)
 {
-    add(job, error, false);     /* without memory lost, as a suppressed one */
+    if (!add(job, error, false) && kin_error_is_cancellation(job->cause)
+        && !kin_error_is_cancellation(error))
+        become_the_cause(job, error);
 }
 
 /* Takes those of its callbacks, or the others, away; oldest first. */
