@@ -49,6 +49,7 @@ static int count_end(kin_job *job, UNUSED kin_error *cause, void *arg)
     return 0;
 }
 
+KIN_SUSPENDS
 static void check_ended_once(struct round *now)
 {
     MUST(kin_join(now->parent));
@@ -95,6 +96,7 @@ static void launch_child(struct round *now)
                           .dispatcher = now->dispatcher);
 }
 
+KIN_SUSPENDS
 static void check_child_ran_or_not(struct round *now)
 {
     CHECK_EQ(now->right, 1);
@@ -160,6 +162,7 @@ static void launch_waiting_child(struct round *now)
                           .start = starts[draw(4)]);
 }
 
+KIN_SUSPENDS
 static void check_child_cancelled(struct round *now)
 {
     if (now->kept)
@@ -190,6 +193,7 @@ static void launch_lazy_and_forget(struct round *now)
                  .start = KIN_START_LAZY, .dispatcher = kin_unconfined());
 }
 
+KIN_SUSPENDS
 static void check_forgotten(struct round *now)
 {
     if (now->kept)
@@ -231,6 +235,7 @@ static void start_parent(struct round *now)
     now->right = kin_job_start(now->parent);
 }
 
+KIN_SUSPENDS
 static void check_started_once(struct round *now)
 {
     MUST(kin_join(now->child));
@@ -247,6 +252,7 @@ TEST(a_lazy_parent_is_started_once_by_a_child_or_by_hand)
          "by the child", "by hand");
 }
 
+KIN_SUSPENDS
 static void check_started_or_cancelled(struct round *now)
 {
     MUST(kin_join(now->child));
@@ -282,6 +288,7 @@ static void start_child(struct round *now)
     now->left = kin_job_start(now->child);
 }
 
+KIN_SUSPENDS
 static void check_lazy_child(struct round *now)
 {
     check_ended_once(now);
@@ -342,6 +349,7 @@ static void begin_only_child(struct round *now)
     now->child = new_job(now->parent);
 }
 
+KIN_SUSPENDS
 static void check_completed_or_cancelled(struct round *now)
 {
     CHECK_FLAGS(now->child, now->left ? "010" : "011");
@@ -378,6 +386,7 @@ static void fail_or_complete_other(struct round *now)
                               : kin_job_fail(now->other, E2);
 }
 
+KIN_SUSPENDS
 static void check_supervisor(struct round *now)
 {
     CHECK_EQ(now->left, 1);
@@ -423,6 +432,7 @@ static void ask_for_the_family(struct round *now)
         kin_job_release(children[count]);
 }
 
+KIN_SUSPENDS
 static void check_family(struct round *now)
 {
     CHECK_PTR(child_of(now->parent), now->other);

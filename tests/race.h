@@ -157,6 +157,7 @@ static inline int race_arrive(kin_continuation continuation, void *arg)
     return 0;
 }
 
+KIN_SUSPENDS
 static inline void race_meet(struct race_side *self)
 {
     MUST(kin_suspend(race_arrive, self));
@@ -237,6 +238,7 @@ static inline void race_each(void (*play)(struct round *round))
 
 /* What the left does of a batch.  One side after the other: a third meeting,
  * between them. */
+KIN_SUSPENDS
 static inline void race_play_batch(int batch)
 {
     memset(race_batch, 0, (size_t)RACE_BATCH * race_now->size);
