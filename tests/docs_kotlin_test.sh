@@ -56,6 +56,68 @@ the_code_of_the_kotlin_page_compiles() {
 }
 run the_code_of_the_kotlin_page_compiles
 
+# What has a row: the names of kotlinx.coroutines, by subject.
+kotlin_names() {
+    cat <<'END'
+Continuation resumeWith suspendCoroutine COROUTINE_SUSPENDED
+suspendCoroutineUninterceptedOrReturn ContinuationInterceptor intercepted
+startCoroutine createCoroutine invokeSuspend sequence iterator
+CoroutineContext minusKey fold CombinedContext EmptyCoroutineContext
+CoroutineContext.Element CoroutineContext.Key AbstractCoroutineContextKey
+CoroutineName newCoroutineContext currentCoroutineContext
+coroutineContext.job coroutineContext.isActive coroutineContext.ensureActive
+coroutineContext.cancel coroutineContext.cancelChildren
+launch async runBlocking CoroutineScope MainScope GlobalScope scope.cancel
+scope.isActive produce actor broadcast Dispatchers.shutdown
+CoroutineStart.DEFAULT CoroutineStart.LAZY CoroutineStart.ATOMIC
+CoroutineStart.UNDISPATCHED
+coroutineScope supervisorScope withContext withTimeout withTimeoutOrNull
+runInterruptible flowScope
+Job isActive isCompleted isCancelled start join joinAll cancel cancelAndJoin
+cancelChildren invokeOnCompletion DisposableHandle.dispose parent children
+CompletableJob.complete CompletableJob.completeExceptionally SupervisorJob
+attachChild getCancellationException onJoin NonCancellable toString
+CancellationException JobCancellationException.job parentCancelled
+getChildJobCancellationCause awaitCancellation ensureActive yield delay
+CoroutineExceptionHandler CompletionHandlerException CoroutinesInternalError
+addSuppressed suppressedExceptions finally throw try catch
+Deferred await getCompleted getCompletionExceptionOrNull CompletableDeferred
+complete completeExceptionally completeWith awaitAll onAwait asDeferred
+asCompletableFuture
+CoroutineDispatcher dispatch isDispatchNeeded dispatchYield
+Dispatchers.Default Dispatchers.IO Dispatchers.Unconfined
+newSingleThreadContext newFixedThreadPoolContext close
+asCoroutineDispatcher asExecutor DispatchException
+limitedParallelism Dispatchers.Main Dispatchers.Main.immediate
+Dispatchers.setMain resetMain TimeoutCancellationException Delay onTimeout
+suspendCancellableCoroutine invokeOnCancellation resume tryResume
+completeResume resumeUndispatched
+select selectUnbiased Mutex Semaphore Channel Flow SharedFlow StateFlow
+channelFlow callbackFlow ThreadContextElement asContextElement isPresent
+CopyableThreadContextElement
+DebugProbes.install DebugProbes.dumpCoroutines printJob
+TestCoroutineScheduler currentTime advanceTimeBy runCurrent advanceUntilIdle
+timeSource StandardTestDispatcher UnconfinedTestDispatcher runTest TestScope
+backgroundScope Lifecycle lifecycleScope repeatOnLifecycle viewModelScope
+END
+}
+
+# every_name_has_a_row PAGE: code in a first column; prints those that have not.
+every_name_has_a_row() {
+    awk -F'|' '/^\|/ { print $2 }' "$1" | grep -oE '`[^`]*`' |
+        grep -oE '[A-Za-z_][A-Za-z_.]*[A-Za-z_]' > "$scratch/rows" &&
+    # A qualified name stands for its last part, too.
+    sed 's/.*\.//' "$scratch/rows" > "$scratch/rows.last" &&
+    kotlin_names | tr ' ' '\n' | sort -u > "$scratch/wanted" &&
+    test -z "$(sort -u "$scratch/rows" "$scratch/rows.last" |
+               comm -23 "$scratch/wanted" - | tee /dev/stderr)"
+}
+
+every_name_of_kotlins_has_a_row() {
+    every_name_has_a_row docs/kotlin.md
+}
+run every_name_of_kotlins_has_a_row
+
 the_names_on_the_kotlin_page_are_declared() {
     names_are_declared docs/kotlin.md
 }
@@ -71,14 +133,20 @@ readme_declarations() {
 #include <kin/kin.h>
 struct page { void *user, *feed; };
 kin_body load_user, load_feed;
-int talk(void *arg), say_goodbye(void *arg);
+kin_body write_head, write_body, open_file;
+int talk(void *arg), say_goodbye(void *arg), load_feed_now(struct page *page);
+int close_file(void *file), read_page(void *file);
+void drop(void *peer), close_later(void *file);
 END
 }
 
 the_code_of_the_readme_compiles() {
     readme_declarations | compiles README.md -v plain=file
     grep -q 'kin_run_blocking(load_page' "$scratch/page.c"
-    grep -q 'kin_shield' "$scratch/page.c"
+    for each in kin_shield KIN_AUTO KIN_TRY_IN KIN_WITH_TIMEOUT \
+                .on_undelivered; do
+        grep -q -- "$each" "$scratch/page.c" || exit 1
+    done
 }
 run the_code_of_the_readme_compiles
 
@@ -128,6 +196,16 @@ a_wrong_name_in_a_text_is_found() {
         kin_scope_retane
 }
 run a_wrong_name_in_a_text_is_found
+
+a_name_without_a_row_is_found() {
+    with 's/^| `joinAll`/| `joinNone`/'
+    if every_name_has_a_row "$scratch/kotlin.md" 2> "$scratch/said"; then
+        echo "no name is missing"
+        return 1
+    fi
+    grep -qx joinAll "$scratch/said"
+}
+run a_name_without_a_row_is_found
 
 a_wrong_code_in_a_cell_is_found() {
     has_an_unknown_name 's/| `KIN_ENOMAIN` |/| `KIN_ENOMANE` |/' KIN_ENOMANE
