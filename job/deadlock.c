@@ -22,6 +22,7 @@
 #include "core/memory.h"
 #include "core/wait.h"
 #include "job/coroutine.h"
+#include "job/dump.h"
 #include "job/job_word.h"
 #include "job/walk.h"
 
@@ -257,34 +258,35 @@ static struct row *runner_of(struct view *view, const struct row *block)
 }
 
 /* Appends whom it waits for; *next is that one, or NULL. */
-static void add_step(struct view *view, const struct row *row, FILE *to,
-                     struct row **next)
+static void add_step(struct view *view, const struct row *row,
+                     struct kin__dump *to, struct row **next)
 {
-    fprintf(to, "  \"%s\"%s%s", row->name,
-            row->site[0] ? ", launched at " : "", row->site);
+    kin__dump_add(to, "  \"%s\"%s%s", row->name,
+                  row->site[0] ? ", launched at " : "", row->site);
     if (row->target) {
         *next = row_of(view, row->target);
-        fprintf(to, ", is in %s", row->what ? row->what : "a wait");
+        kin__dump_add(to, ", is in %s", row->what ? row->what : "a wait");
         if (*next && (*next)->kind > KIN__BLOCKING
             && ((*next)->word & KIN__JOB_BODY_DONE)) {
             *next = child_of(view, *next);
-            fprintf(to, " a scope");
+            kin__dump_add(to, " a scope");
         }
-        fprintf(to, ", and so waits for\n");
+        kin__dump_add(to, ", and so waits for\n");
     } else if (row->runner) {
         *next = runner_of(view, row);
-        fprintf(to, ", a scope, waits for its body on\n");
+        kin__dump_add(to, ", a scope, waits for its body on\n");
     } else if (row->word & KIN__JOB_BODY_DONE) {
         *next = child_of(view, row);
-        fprintf(to, " has ended but for its child\n");
+        kin__dump_add(to, " has ended but for its child\n");
     } else {
         *next = NULL;
-        fprintf(to, " was never started, and nobody has a handle to do so\n");
+        kin__dump_add(to, " was never started, and nobody has a handle to do "
+                      "so\n");
     }
 }
 
 /* From the root on, until the chain bites its tail. */
-static void add_chain(struct view *view, FILE *to)
+static void add_chain(struct view *view, struct kin__dump *to)
 {
     struct row *row = row_of(view, view->root), *seen[STEPS];
 
@@ -293,7 +295,7 @@ static void add_chain(struct view *view, FILE *to)
 
         for (int j = 0; j < i; j++)
             if (seen[j] == row) {
-                fprintf(to, "  \"%s\", as said above\n", row->name);
+                kin__dump_add(to, "  \"%s\", as said above\n", row->name);
                 return;
             }
         seen[i] = row;
@@ -301,24 +303,20 @@ static void add_chain(struct view *view, FILE *to)
         row = next;
     }
     if (row)
-        fprintf(to, "  \"%s\", and so on\n", row->name);
+        kin__dump_add(to, "  \"%s\", and so on\n", row->name);
 }
 
 static void tell(struct view *view)
 {
-    char *text = NULL;
-    size_t length;
-    FILE *to = open_memstream(&text, &length);
+    struct kin__dump text = { .text = NULL };
 
-    if (!to)
-        return;
-    fprintf(to, "kin: deadlock: all fibers of kin_run_blocking (%s) are "
-            "parked, and nothing is pending\n",
-            row_of(view, view->root)->site);
-    add_chain(view, to);
-    if (fclose(to) == 0)
-        fputs(text, stderr);            /* in one write */
-    free(text);
+    kin__dump_add(&text, "kin: deadlock: all fibers of kin_run_blocking (%s) "
+                  "are parked, and nothing is pending\n",
+                  row_of(view, view->root)->site);
+    add_chain(view, &text);
+    if (text.text)
+        fputs(text.text, stderr);       /* in one write */
+    kin__free(text.text);
 }
 
 void kin__deadlock_look(struct kin_job *root)
