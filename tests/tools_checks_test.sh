@@ -11,7 +11,7 @@ good_tree() {
     cd "$scratch"
     mkdir -p asm core dispatch job include/kin docs tests
     cp -r "$root/Makefile" "$root/tools" .
-    cp "$root"/tests/check.[ch] tests
+    cp "$root"/tests/check*.[ch] tests
     cat > include/kin/low.h <<'END'
 #ifndef KIN_LOW_H
 #define KIN_LOW_H

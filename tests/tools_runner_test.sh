@@ -8,7 +8,7 @@ build_program() {
     { echo '#include "tests/check.h"'; cat; echo TEST_MAIN; } \
         > "$scratch/program.c"
     gcc -std=gnu17 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror \
-        -D_GNU_SOURCE -I. -pthread "$scratch/program.c" tests/check.c \
+        -D_GNU_SOURCE -I. -pthread "$scratch/program.c" tests/check*.c \
         -o "$scratch/program"
 }
 

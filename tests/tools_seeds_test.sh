@@ -13,7 +13,7 @@ plant() {
     sed "$2" "$1" > "$scratch/planted.c"
     ! cmp -s "$1" "$scratch/planted.c" || { echo "nothing planted"; exit 1; }
     gcc -std=gnu17 -O2 -g -D_GNU_SOURCE -I. -Iinclude -pthread \
-        "$scratch/planted.c" "$O/tests/$3.o" "$O/tests/check.o" \
+        "$scratch/planted.c" "$O/tests/$3.o" "$O/tests/check.o" "$O/tests/check_refuse.o" \
         "$O/libkin.a" -lm -o "$scratch/$3"
 }
 
