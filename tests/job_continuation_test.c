@@ -7,6 +7,8 @@
 #include "tests/counting_dispatcher.h"
 #include "tests/words.h"
 
+#include <unistd.h>
+
 static kin_continuation kept;
 static kin_job *caller;
 
@@ -575,7 +577,7 @@ TEST(negative_result_is_delivered_though_cancelled_meanwhile)
 /* Resumed by a plain thread. */
 static void *resume_from_thread(UNUSED void *arg)
 {
-    block_ms(5);
+    await_blocked(getpid());            /* the first thread's */
     MUST(kin_resume(kept, 5));
     return NULL;
 }

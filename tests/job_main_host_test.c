@@ -103,9 +103,9 @@ TEST(descriptor_is_readable_when_there_is_work)
     MUST(kin_main_detach());
 }
 
-static void *post_after_5_ms(UNUSED void *arg)
+static void *post_to_waiting(UNUSED void *arg)
 {
-    block_ms(5);
+    await_blocked(main_tid);
     MUST(on_main(say, "1"));
     return NULL;
 }
@@ -113,7 +113,7 @@ static void *post_after_5_ms(UNUSED void *arg)
 TEST(descriptor_wakes_a_host_that_waits)
 {
     attach();
-    pthread_t thread = start_thread(post_after_5_ms, NULL);
+    pthread_t thread = start_thread(post_to_waiting, NULL);
     CHECK(is_readable(-1));
     CHECK_EQ(kin_main_pump(KIN_NEVER), 1);
     CHECK_LOG("1");
@@ -243,9 +243,9 @@ TEST(quit_before_run_is_remembered_once)
     MUST(kin_main_detach());
 }
 
-static void *quit_after_5_ms(UNUSED void *arg)
+static void *quit_waiting(UNUSED void *arg)
 {
-    block_ms(5);
+    await_blocked(main_tid);
     MUST(kin_main_quit());
     return NULL;
 }
@@ -253,7 +253,7 @@ static void *quit_after_5_ms(UNUSED void *arg)
 TEST(quit_from_a_thread_ends_a_run_that_waits)
 {
     attach();
-    pthread_t thread = start_thread(quit_after_5_ms, NULL);
+    pthread_t thread = start_thread(quit_waiting, NULL);
     MUST(kin_main_run());
     pthread_join(thread, NULL);
     MUST(kin_main_detach());
@@ -264,9 +264,9 @@ static void quit_on_signal(UNUSED int signal)
     kin_main_quit();
 }
 
-static void *signal_after_5_ms(void *thread)
+static void *signal_waiting(void *thread)
 {
-    block_ms(5);
+    await_blocked(main_tid);
     pthread_kill(*(pthread_t *)thread, SIGUSR1);
     return NULL;
 }
@@ -278,7 +278,7 @@ TEST(quit_from_a_signal_handler_ends_a_run_that_waits)
 
     attach();
     sigaction(SIGUSR1, &action, NULL);
-    pthread_t thread = start_thread(signal_after_5_ms, &self);
+    pthread_t thread = start_thread(signal_waiting, &self);
     MUST(kin_main_run());
     pthread_join(thread, NULL);
     MUST(kin_main_detach());
@@ -292,9 +292,9 @@ BODY(delay_10_then_open_gate)
     return 0;
 }
 
-static void *resume_after_5_ms(UNUSED void *arg)
+static void *resume_waiting(UNUSED void *arg)
 {
-    block_ms(5);
+    await_blocked(main_tid);
     MUST(kin_resume(kept, 0));
     return NULL;
 }
@@ -314,7 +314,7 @@ TEST(run_keeps_the_time_and_hears_other_threads)
     MUST(on_main(delay_10_then_open_gate, NULL));
     MUST(on_main(wait_for_both_then_quit, NULL));
     CHECK_EQ(kin_main_pump(KIN_NEVER), 2);
-    pthread_t thread = start_thread(resume_after_5_ms, NULL);
+    pthread_t thread = start_thread(resume_waiting, NULL);
     MUST(kin_main_run());
     CHECK_LOG("quit");
     pthread_join(thread, NULL);

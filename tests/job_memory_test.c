@@ -15,6 +15,7 @@
 #include "dispatch/scheduler.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -64,7 +65,7 @@ static void await_idle_workers(void)
     struct kin__scheduler_stats stats = workers_now();
 
     for (; stats.parked < stats.threads; stats = workers_now())
-        usleep(100);
+        sched_yield();
 }
 
 /* False: there was no such call. */
@@ -1027,7 +1028,7 @@ SWEPT(main_detached_with_work)
     int err = detach_with_work(&job);
 
     while (job && !kin_job_is_completed(job))
-        usleep(100);
+        sched_yield();
     return err;
 }
 

@@ -7,6 +7,7 @@
  * by an end. */
 #include "tests/words.h"
 
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -93,20 +94,19 @@ TEST(run_blocking_that_was_cancelled_says_so)
 }
 
 /* S202 */
-static _Atomic bool has_fired;
+static sem_t fired;
 
 BODY(say_1_after_5_ms)
 {
     MUST(kin_delay(KIN_MS(5)));
     ev("1");
-    has_fired = true;
+    sem_post(&fired);
     return 0;
 }
 
 BODY(block_until_fired_say_2)
 {
-    while (!has_fired)
-        block_ms(1);
+    sem_wait(&fired);
     ev("2");
     return 0;
 }
@@ -122,6 +122,7 @@ BODY(timer_while_default_blocks)
 
 TEST(timers_fire_while_the_body_is_on_default)
 {
+    sem_init(&fired, 0, 0);
     RUN(timer_while_default_blocks);
     CHECK_LOG("1 2 3");
 }

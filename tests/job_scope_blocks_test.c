@@ -82,7 +82,7 @@ BODY(block_with_value)
 
 TEST(block_ends_after_its_slow_child)
 {
-    RUN(block_with_value);
+    RUN_ON_CLOCK(block_with_value);
 }
 
 /* S135 */
@@ -128,7 +128,7 @@ BODY(supervisor_block)
 
 TEST(child_that_fails_in_a_supervisor_block_is_reported_only)
 {
-    RUN(supervisor_block);
+    RUN_ON_CLOCK(supervisor_block);
     CHECK_LOG("H(E) 1");
 }
 

@@ -85,7 +85,7 @@ BODY(scope_with_value)
 
 TEST(scope_gives_its_value_after_its_child_has_ended)
 {
-    RUN(scope_with_value);
+    RUN_ON_CLOCK(scope_with_value);
 }
 
 /* S135 */
@@ -131,7 +131,7 @@ BODY(supervisor_of_failing_child)
 
 TEST(child_that_fails_in_a_supervisor_scope_is_reported_only)
 {
-    RUN(supervisor_of_failing_child);
+    RUN_ON_CLOCK(supervisor_of_failing_child);
     CHECK_LOG("H(E) 1");
 }
 

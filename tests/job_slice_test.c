@@ -21,12 +21,23 @@ static void ev_worn(void)
     ev(worn);
 }
 
-/* Runs body on an event loop, in a scope whose fiber wears "v". */
+/* Runs body on an event loop or, with a seed, on a virtual clock, in a scope
+ * whose fiber wears "v". */
 static void run_wearing(kin_body *body)
 {
     KIN_AUTO(kin_context) context = wearing("v");
+    unsigned long long seed = check_seed();
 
-    MUST(kin_run_blocking(body, NULL, .context = context));
+    MUST(seed ? kin_run_test(body, NULL, .context = context, .seed = seed)
+              : kin_run_blocking(body, NULL, .context = context));
+    ev_worn();
+}
+
+static void run_wearing_on_clock(kin_body *body)
+{
+    KIN_AUTO(kin_context) context = wearing("v");
+
+    MUST(kin_run_test(body, NULL, .context = context, .seed = check_seed()));
     ev_worn();
 }
 
@@ -93,7 +104,7 @@ BODY(wear_another_in_a_block)
 
 TEST(block_with_an_element_gives_the_outer_one_back)
 {
-    run_wearing(wear_another_in_a_block);
+    run_wearing_on_clock(wear_another_in_a_block);
     CHECK_LOG("in in v m");
 }
 

@@ -240,7 +240,7 @@ BODY(wait_for_lazy)
 
 TEST(scope_waits_for_a_lazy_child_that_nobody_starts)
 {
-    RUN(wait_for_lazy);
+    RUN_ON_CLOCK(wait_for_lazy);
     CHECK_LOG("");
 }
 

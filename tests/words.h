@@ -12,9 +12,11 @@
 #include "tests/job_helpers.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 #include <time.h>
 
 #define UNUSED __attribute__((unused))
@@ -125,6 +127,25 @@ static inline void block_ms(long ms)
     struct timespec rest = { ms / 1000, ms % 1000 * 1000000 };
     while (nanosleep(&rest, &rest) != 0)
         ;
+}
+
+/* Until the thread blocks: whoever it waits for may come now. */
+static inline void await_blocked(pid_t thread)
+{
+    char path[64], text[256];
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+    for (;; sched_yield()) {
+        FILE *stat = fopen(path, "r");
+        const char *name;
+
+        CHECK(stat && fgets(text, sizeof text, stat));
+        fclose(stat);
+        name = strrchr(text, ')');
+        CHECK(name != NULL);
+        if (name[2] == 'S')
+            return;
+    }
 }
 
 static inline pthread_t start_thread(void *(*fn)(void *), void *arg)
