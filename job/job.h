@@ -301,6 +301,7 @@ struct kin__waiter {
     struct kin__node node;          /* first                                 */
     struct kin__runnable *runnable; /* guarded by the job's LOCK             */
     uint64_t generation;
+    bool published;                 /* guarded likewise: linked, or too late  */
 };
 
 /* Parks the running fiber, co's, until job is final, if it is not.  owner as

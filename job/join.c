@@ -11,10 +11,18 @@
 
 /* --- Waiting for one job -------------------------------------------------- */
 
+/* The fiber was cancelled.  That may be before it is registered, and then it
+ * must not leave: publish_waiter() is about to link what lies on its stack. */
 static void unlink_waiter(struct kin_job *job, struct kin__waiter *waiter)
 {
     uint32_t word = kin__job_lock(job);
+    unsigned round = 0;
 
+    while (!waiter->published) {
+        kin__job_unlock(job, word);
+        kin__spin_pause(&round);
+        word = kin__job_lock(job);
+    }
     kin__node_unlink(&waiter->node);
     kin__job_unlock(job, word);
 }
@@ -65,9 +73,10 @@ struct job_wait {
     struct kin_job *job, *owner;
 };
 
-/* On the next stack.  Once the wait is open the fiber may be resumed, but as
- * long as the job is locked no further than unlink_waiter(): so the owner is
- * looked at, and retained if need be, under the lock.
+/* On the next stack.  Once the wait is open the fiber may be resumed, by a
+ * cancellation, but until the job has been locked and unlocked here it comes no
+ * further than unlink_waiter(): so the owner is looked at, and retained if need
+ * be, under the lock.
  *
  *   publish                          cancel of the owner
  *   1 the wait is open               1 owner's state = cancelled
@@ -90,6 +99,7 @@ static void publish_waiter(void *arg)
     open = !is_final(word);
     if (open)
         kin__node_append(&job->list, &self->waiter.node);
+    self->waiter.published = true;
     /* seq_cst: pairs with seq_cst in cancel_wait() of job_state.c */
     late = owner && !is_active(atomic_load_explicit(&owner->word,
                                                     memory_order_seq_cst));
@@ -117,6 +127,7 @@ int kin__job_wait(struct kin__coroutine *co, struct kin_job *job,
     kin__node_init(&self.waiter.node, KIN__NODE_WAITER);
     self.waiter.runnable = &co->runnable;
     self.waiter.generation = self.wait.generation;
+    self.waiter.published = false;
     self.job = job;
     self.owner = owner;
     kin__chance(KIN__CHANCE_LINKS);
