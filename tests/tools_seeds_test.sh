@@ -32,16 +32,18 @@ seeds_find() {
 
 # Whoever decides a wait before it is parked leaves the waking to the parking.
 a_wake_up_that_is_lost_while_a_fiber_leaves_is_found() {
-    plant core/wait.c '/^static void publish/,/^}/s/r->ops->ready(r);/return;/' \
-        job_states_test
-    seeds_find job_states_test cancelling_a_completed_deferred_changes_nothing
+    plant core/wait.c \
+        '/^static void publish(/,/^}/s/r->ops->ready(r);/return;/' \
+        job_deferred_test
+    seeds_find job_deferred_test \
+        await_all_of_the_same_deferred_gives_its_value_each_time
 }
 run a_wake_up_that_is_lost_while_a_fiber_leaves_is_found
 
 # It was not final when it was asked; it is when the waiter is to be linked.
 a_waiter_that_comes_when_all_were_told_is_found() {
     plant job/join.c \
-        '/^static bool link_waiter/,/^}/s/\(if (\|return \)open/\1(open || 1)/' \
+        '/^static void publish_waiter(/,/^}/s/if (!open)/if (!open \&\& 0)/' \
         job_states_test
     seeds_find job_states_test cancelling_a_completed_deferred_changes_nothing
 }
