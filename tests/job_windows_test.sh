@@ -15,7 +15,7 @@ build() {
     { echo '#include "tests/words.h"'; cat; echo TEST_MAIN; } \
         > "$scratch/program.c"
     gcc -std=gnu17 -O1 -g -D_GNU_SOURCE -I. -Iinclude -pthread \
-        "$scratch/paused.c" "$scratch/program.c" tests/check.c "$O/libkin.a" \
+        "$scratch/paused.c" "$scratch/program.c" tests/check*.c "$O/libkin.a" \
         -lm -o "$scratch/program"
 }
 
