@@ -190,7 +190,8 @@ NEED_CC := $(if $(ANDROID_NDK),,$(if $(CROSS),gcc-$(subst _,-,$(patsubst %-,%,$(
            $(if $(CONTEXT),libboost-context-dev=/usr/lib/*/libboost_context.so))
 NEED_SSL := libssl-dev=/usr/include/openssl/evp.h
 NEED_UV  := libuv1-dev=/usr/include/uv.h
-NEED_TEST := $(if $(CROSS),qemu-user=qemu-$(CPU),$(NEED_SSL) $(NEED_UV) gdb=gdb) \
+NEED_TEST := $(if $(CROSS),qemu-user=qemu-$(CPU),$(NEED_SSL) $(NEED_UV) gdb=gdb \
+               python3=python3 valgrind=valgrind) \
              $(if $(filter valgrind,$(RUN)),valgrind=valgrind)
 NEED_CHECK := gcc=gcc g++=g++ clang=clang
 NEED_ANDROID := clang=clang gcc-aarch64-linux-gnu=aarch64-linux-gnu-gcc \

@@ -9,6 +9,18 @@ from .table import Case
 Verdict = collections.namedtuple("Verdict", "bar value reached why")
 
 
+def compared_in(bars, case):
+    """Who is needed to judge the bars of a case: kin, and the peers."""
+    names = set()
+    for bar in bars:
+        if bar.case == case:
+            names |= {KIN, bar.against.split(":")[0]}
+        words = bar.against.split(":")
+        if words[2:] and (words[0], int(words[1])) == case[:2]:
+            names.add(KIN)
+    return names
+
+
 def value_of(bar, index):
     """The number that the bar limits, or None and why not."""
     ours = index.get(bar.case, bar.metric, KIN)

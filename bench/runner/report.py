@@ -118,6 +118,8 @@ def machine_line(run):
     versions = ["%s: %s" % item for item in run["versions"].items()]
     if versions:
         lines.append("Measured: " + "; ".join(versions) + ".")
+    if run["skipped"]:
+        lines.append("No time for: " + ", ".join(run["skipped"]) + ".")
     if run["absent"]:
         lines.append("Absent: " + ", ".join(run["absent"]) + ".")
     return "\n\n".join(lines)
