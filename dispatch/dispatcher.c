@@ -18,11 +18,6 @@ int kin_dispatcher_init(kin_dispatcher *self, const kin_dispatcher_ops *ops,
     return 0;
 }
 
-static bool is_immortal(const kin_dispatcher *dispatcher)
-{
-    return dispatcher->more && dispatcher->more->immortal;
-}
-
 /* The public struct cannot say _Atomic, for the sake of C++. */
 static _Atomic size_t *refs_of(kin_dispatcher *dispatcher)
 {
@@ -31,7 +26,7 @@ static _Atomic size_t *refs_of(kin_dispatcher *dispatcher)
 
 kin_dispatcher *kin_dispatcher_retain(kin_dispatcher *dispatcher)
 {
-    if (dispatcher && !is_immortal(dispatcher))
+    if (dispatcher && !kin__dispatcher_is_immortal(dispatcher))
         /* relaxed: whoever retains holds a reference */
         atomic_fetch_add_explicit(refs_of(dispatcher), 1,
                                   memory_order_relaxed);
@@ -40,7 +35,7 @@ kin_dispatcher *kin_dispatcher_retain(kin_dispatcher *dispatcher)
 
 void kin_dispatcher_release(kin_dispatcher *dispatcher)
 {
-    if (!dispatcher || is_immortal(dispatcher))
+    if (!dispatcher || kin__dispatcher_is_immortal(dispatcher))
         return;
     /* acq_rel: the last one sees what the others did; pairs with itself */
     if (atomic_fetch_sub_explicit(refs_of(dispatcher), 1,

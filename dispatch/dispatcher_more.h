@@ -23,6 +23,12 @@ struct kin__dispatcher_more {
     bool stays;                 /* its dispatch needs no reference to it     */
 };
 
+static inline bool
+kin__dispatcher_is_immortal(const kin_dispatcher *dispatcher)
+{
+    return dispatcher->more && dispatcher->more->immortal;
+}
+
 /* dispatch, with the dispatcher held: what it has taken may run and end before
  * it returns, and with that the last reference be gone.  The task is the
  * caller's until then, and its context holds the dispatcher. */

@@ -13,19 +13,19 @@
 
 struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
                                           enum kin__job_kind kind,
-                                          kin_context *context,
+                                          kin_context *context, bool owned,
                                           struct kin_job *parent)
 {
     struct kin__block_scope *block = kin__record_get(kin__thread());
 
-    if (!block)
+    if (KIN__UNLIKELY(!block))
         return NULL;
     block->scope = (struct kin_scope){
-        .job = &block->job, .outer = co->current,
-        .context = context ? context : kin__scope_context(co->current),
-        .owns_context = context,
+        .job = &block->job, .outer = co->current, .context = context,
+        .owns_context = owned,
     };
-    if (kin__slice_prepare(&block->scope) != 0) {
+    if (KIN__UNLIKELY(context->thread_elements)
+        && kin__slice_prepare(&block->scope) != 0) {
         kin__record_put(kin__thread(), block);
         return NULL;
     }
@@ -40,7 +40,9 @@ struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
     block->timer = (struct kin_timer){ .fire = NULL };
     kin__job_init(&block->job, kind, KIN_JOB_ACTIVE);
     block->runner = &co->runnable;
-    kin__job_retain(&block->job);       /* the fiber's, until the exit */
+    /* The machine's, and the fiber's until the exit.
+     * relaxed: not published yet */
+    atomic_store_explicit(&block->job.refs, 2, memory_order_relaxed);
     kin__job_attach(parent, &block->job);
     co->current = &block->scope;
     return block;
@@ -202,7 +204,7 @@ static int scope_function(kin_body *body, void *arg, enum kin__job_kind kind,
     co = kin__suspending(function, &err);
     if (!co)
         return err;
-    block = kin__block_enter(co, kind, NULL, co->current->job);
+    block = kin__block_enter_here(co, kind);
     if (!block)
         return KIN_ENOMEM;
     kin__slice_on(co);
@@ -222,14 +224,25 @@ int kin_supervisor_scope(kin_body *body, void *arg)
 
 /* --- with_context --------------------------------------------------------- */
 
-/* The context of the block, and the parent of its job. */
+/* The context of the block (*owned: with a reference), and the parent of its
+ * job. */
 static int context_of(struct kin__coroutine *co,
                       const kin_context_options *options,
-                      kin_context **context, struct kin_job **parent)
+                      kin_context **context, bool *owned,
+                      struct kin_job **parent)
 {
-    kin_context *sum = kin_context_retain(kin__scope_context(co->current));
+    kin_context *sum = kin__scope_context(co->current);
     kin_job *job = NULL;
 
+    *parent = co->current->job;
+    if (!options->context && !options->name) {
+        *owned = false;
+        *context = options->dispatcher
+            ? kin__context_on(sum, options->dispatcher, owned) : sum;
+        return *context ? 0 : KIN_ENOMEM;
+    }
+    *owned = true;
+    kin_context_retain(sum);
     if (options->context) {
         sum = kin_context_join(sum, kin_context_retain(options->context));
         job = kin_context_get(options->context, &kin_key_job);
@@ -239,7 +252,8 @@ static int context_of(struct kin__coroutine *co,
     if (options->dispatcher)
         sum = kin_context_join(sum,
                                kin_context_of_dispatcher(options->dispatcher));
-    *parent = job ? job : co->current->job;
+    if (job)
+        *parent = job;
     if (sum && job) {
         *context = kin_context_minus(sum, &kin_key_job);
         kin_context_release(sum);
@@ -267,13 +281,15 @@ static int enter_context(struct kin__coroutine *co,
     kin_context *context;
     struct kin_job *parent;
     struct kin__block_scope *block;
+    bool owned;
     int err;
 
     *out = NULL;
-    KIN_TRY(context_of(co, options, &context, &parent));
-    block = kin__block_enter(co, KIN__SCOPE, context, parent);
+    KIN_TRY(context_of(co, options, &context, &owned, &parent));
+    block = kin__block_enter(co, KIN__SCOPE, context, owned, parent);
     if (!block) {
-        kin_context_release(context);
+        if (owned)
+            kin_context_release(context);
         return KIN_ENOMEM;
     }
     target = kin__context_dispatcher(context);
@@ -335,9 +351,8 @@ kin__block kin__block_scope(int *result, int supervisor)
 
     if (!co)
         return form;
-    block = kin__block_enter(co, supervisor ? KIN__SUPERVISOR_SCOPE
-                                            : KIN__SCOPE,
-                             NULL, co->current->job);
+    block = kin__block_enter_here(co, supervisor ? KIN__SUPERVISOR_SCOPE
+                                                 : KIN__SCOPE);
     *result = block ? 0 : KIN_ENOMEM;
     if (block)
         kin__slice_on(co);

@@ -39,13 +39,21 @@ _Static_assert(offsetof(struct kin__block_scope, wait_word)
 
 /* Makes the block's scope the innermost; what it installs on the thread is for
  * the caller to put on (kin__slice_on), when the fiber is where it belongs.
- * context is taken (NULL: the outer
- * one's); parent is the job's parent, NULL for none.  NULL without memory:
- * context is still the caller's. */
+ * context is taken if owned, else it lives as long as the outer scope's; parent
+ * is the job's parent, NULL for none.  NULL without memory: context is still
+ * the caller's. */
 struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
                                           enum kin__job_kind kind,
-                                          kin_context *context,
+                                          kin_context *context, bool owned,
                                           struct kin_job *parent);
+
+/* The same in the context, and below the job, of the outer scope. */
+static inline struct kin__block_scope *
+kin__block_enter_here(struct kin__coroutine *co, enum kin__job_kind kind)
+{
+    return kin__block_enter(co, kind, co->current->context, false,
+                            co->current->job);
+}
 
 /* The body has returned code.  Returns the outcome, with its error current. */
 int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,

@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "core/memory.h"
+#include "dispatch/dispatcher_more.h"
 #include "kin/job.h"
 
 #include <string.h>
@@ -229,6 +230,11 @@ kin_context *kin_shield(void)
     return &shield;
 }
 
+static bool is_immortal(const kin_context *context)
+{
+    return context == &empty || context == &shield;
+}
+
 /* --- Sums ----------------------------------------------------------------- */
 
 static void append_shared(kin_context *sum, const struct kin__element *element)
@@ -315,6 +321,38 @@ kin_context *kin_context_minus(kin_context *context, const kin_key *key)
     return rest;
 }
 
+/* Keeps sum as what context is on another dispatcher, if there is none yet:
+ * the reference is the context's then. */
+static bool keep_moved(kin_context *context, kin_context *sum)
+{
+    kin_context *none = NULL;
+
+    /* release: pairs with acquire in kin__context_on() */
+    return atomic_compare_exchange_strong_explicit(
+        &context->moved, &none, sum, memory_order_release,
+        memory_order_relaxed);
+}
+
+kin_context *kin__context_on(kin_context *context, kin_dispatcher *dispatcher,
+                             bool *owned)
+{
+    /* acquire: pairs with release in keep_moved() */
+    kin_context *moved = atomic_load_explicit(&context->moved,
+                                              memory_order_acquire);
+
+    *owned = false;
+    if (context->dispatcher == dispatcher)
+        return context;
+    if (moved && moved->dispatcher == dispatcher)
+        return moved;
+    moved = kin_context_join(kin_context_retain(context),
+                             kin_context_of_dispatcher(dispatcher));
+    *owned = !moved || is_immortal(context)
+          || !kin__dispatcher_is_immortal(dispatcher)
+          || !keep_moved(context, moved);
+    return moved;
+}
+
 /* --- Asking --------------------------------------------------------------- */
 
 void *kin_context_get(const kin_context *context, const kin_key *key)
@@ -368,11 +406,6 @@ bool kin_context_equals(const kin_context *a, const kin_context *b)
 
 /* --- Counting ------------------------------------------------------------- */
 
-static bool is_immortal(const kin_context *context)
-{
-    return context == &empty || context == &shield;
-}
-
 kin_context *kin_context_retain(kin_context *context)
 {
     /* relaxed: whoever retains holds a reference */
@@ -386,6 +419,9 @@ static void destroy(kin_context *context)
     struct kin__element *element = context->elements;
     size_t i;
 
+    /* relaxed: the last reference has synchronised */
+    kin_context_release(atomic_load_explicit(&context->moved,
+                                             memory_order_relaxed));
     if (element->one == context) {
         if (context->ops->release)
             context->ops->release(element->value);

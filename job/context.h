@@ -32,6 +32,8 @@ struct kin_context {
     kin_dispatcher *dispatcher;     /* that name, or NULL                    */
     const char *name;
     const kin_handler *handler;
+    _Atomic(kin_context *) moved;   /* this one with another dispatcher, or
+                                       NULL: kin__context_on()               */
     const kin_element_ops *ops;     /* of the value, in a context of one     */
     struct kin__element elements[]; /* in order; the dispatcher is the last  */
 };
@@ -64,6 +66,12 @@ kin__context_handler(const kin_context *context)
  * without memory. */
 kin_context *kin__context_inherit(kin_context *context,
                                   kin_context *brought);
+
+/* context with that dispatcher instead of its own.  *owned: a reference is the
+ * caller's; else it lives as long as context does, which keeps one that has
+ * Default or IO.  NULL without memory. */
+kin_context *kin__context_on(kin_context *context, kin_dispatcher *dispatcher,
+                             bool *owned);
 
 /* As kin_context_of, with a value whose reference is taken. */
 kin_context *kin__context_of_taken(const kin_key *key, void *value,

@@ -12,13 +12,28 @@
 
 #include <stdint.h>
 
-/* True if what is launched has just the context that scope has. */
+/* True if what is launched has the context that scope has, but for the
+ * dispatcher. */
 static bool is_inherited(const kin_context *own,
                          const kin_launch_options *options)
 {
     return !options->context && !options->name && !options->handler
-        && (!options->dispatcher || options->dispatcher == own->dispatcher)
-        && own->dispatcher && !own->copyable;
+        && (own->dispatcher || options->dispatcher) && !own->copyable;
+}
+
+/* The scope's own, on `dispatcher` if that is given. */
+static kin_context *inherited(kin_scope *scope, kin_context *own,
+                              kin_dispatcher *dispatcher, bool *owned)
+{
+    kin_context *context = own;
+
+    *owned = false;
+    if (dispatcher)
+        context = kin__context_on(own, dispatcher, owned);
+    if (*owned || kin__scope_lends(scope))
+        return context;
+    *owned = true;
+    return kin_context_retain(context);
 }
 
 /* scope's context + .context + what has an option of its own, and Default if
@@ -29,11 +44,9 @@ static kin_context *context_of(kin_scope *scope,
 {
     kin_context *own = kin__scope_context(scope), *sum;
 
+    if (KIN__LIKELY(is_inherited(own, options)))
+        return inherited(scope, own, options->dispatcher, owned);
     *owned = true;
-    if (KIN__LIKELY(is_inherited(own, options))) {
-        *owned = !kin__scope_lends(scope);
-        return *owned ? kin_context_retain(own) : own;
-    }
     sum = kin__context_inherit(own, options->context);
     if (options->name)
         sum = kin_context_join(sum, kin_context_of_name(options->name));

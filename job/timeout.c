@@ -195,7 +195,7 @@ static int enter_timeout(struct kin__coroutine *co, int64_t duration,
     *out = NULL;
     if (duration <= 0)
         return kin__fail_with(timeout_error(NULL, duration), KIN_ETIMEDOUT);
-    block = kin__block_enter(co, KIN__TIMEOUT, NULL, co->current->job);
+    block = kin__block_enter_here(co, KIN__TIMEOUT);
     if (!block)
         return KIN_ENOMEM;
     block->timeout = duration;
