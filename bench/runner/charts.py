@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 
+from .report import number
 from .results import KIN
 
 HEAD = """set terminal svg size %d,%d font 'sans-serif,13' background '#ffffff'
@@ -61,10 +62,10 @@ def bar_chart(path, workload, index, case, metric):
     script += "$data << END\n"
     for i, (value, impl, _) in enumerate(bars):
         colour = KIN_COLOUR if impl == KIN else "#90a4ae"
-        script += "%d %g %d %.3g\n" % (i, value, int(colour[1:], 16), value)
+        script += "%d %g %d '%s'\n" % (i, value, int(colour[1:], 16),
+                                       number(value))
     script += "END\nplot $data using 1:2:3 with boxes lc rgb variable, " \
-              "$data using 1:2:(sprintf('%.3g', $4)) with labels " \
-              "offset 0,0.7\n"
+              "$data using 1:2:4 with labels offset 0,0.7\n"
     gnuplot(script)
     return True
 
@@ -87,6 +88,7 @@ def line_chart(path, workload, index, threads, metric):
     script += "set logscale x\nset format x '10^{%T}'\nset xlabel 'n'\n" \
               "set key outside right noenhanced\n"
     plots = []
+    lines = lines[1:] + lines[:1]       # kin's on top
     for i, (impl, points) in enumerate(lines):
         script += "$line%d << END\n%s\nEND\n" % (
             i, "\n".join("%d %g" % point for point in points))
