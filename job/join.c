@@ -285,21 +285,22 @@ int kin_await(kin_deferred *deferred, void *value)
 struct await_all {
     struct kin__runnable *runnable;
     uint64_t generation;
-    _Atomic size_t left;
+    _Atomic size_t left;            /* to succeed                            */
 };
 
 static int one_ended(kin_job *job, kin_error *cause, void *arg)
 {
     struct await_all *all = arg;
-    size_t left;
 
     (void)job;
-    /* acq_rel: the last one sees what the others did; pairs with itself */
-    left = atomic_fetch_sub_explicit(&all->left, 1, memory_order_acq_rel);
-    if (cause || left == 1)
-        kin__wait_wake(all->runnable, all->generation,
-                       cause ? kin_error_code(cause) : 0,
+    /* A failure does not count: none that succeeds after it is the last.
+     * acq_rel: the last one sees what the others did; pairs with itself */
+    if (cause)
+        kin__wait_wake(all->runnable, all->generation, kin_error_code(cause),
                        kin_error_retain(cause));
+    else if (atomic_fetch_sub_explicit(&all->left, 1, memory_order_acq_rel)
+             == 1)
+        kin__wait_wake(all->runnable, all->generation, 0, NULL);
     return 0;
 }
 
