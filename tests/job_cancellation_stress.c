@@ -75,6 +75,7 @@ static int note_cause(UNUSED kin_job *job, kin_error *cause, void *arg)
     return 0;
 }
 
+KIN_SUSPENDS
 static void check_ended_once(struct round *now)
 {
     MUST(kin_join(now->job));
@@ -105,7 +106,8 @@ static void cancel_what_has_begun(struct round *now)
 static void begin_lazy(struct round *now, kin_body *body)
 {
     now->job = LAUNCH(kin_global_scope(), body, now,
-                      .start = KIN_START_LAZY, .handler = count_failure, .handler_arg = now,
+                      .start = KIN_START_LAZY, .handler = count_failure,
+                      .handler_arg = now,
                       .dispatcher = some_dispatcher());
     on_completion(now->job, count_end, now);
 }
@@ -121,6 +123,7 @@ static int keep(kin_continuation continuation, void *arg)
 }
 
 /* Who has the thread for himself keeps it by that: not for ever. */
+KIN_SUSPENDS
 static int yield_until_cancelled(void)
 {
     int err = 0;
@@ -130,6 +133,7 @@ static int yield_until_cancelled(void)
     return err ? err : kin_await_cancellation();
 }
 
+KIN_SUSPENDS
 static int wait_as_drawn(struct round *now)
 {
     kin_deferred *both[] = { closed, closed };
@@ -167,6 +171,7 @@ static void begin_waiter(struct round *now)
     now->noticed = race_length(&race_left);
 }
 
+KIN_SUSPENDS
 static void check_waiter(struct round *now)
 {
     check_ended_once(now);
@@ -203,6 +208,7 @@ static void begin_short(struct round *now)
     now->noticed = (int)draw(2);
 }
 
+KIN_SUSPENDS
 static void check_short(struct round *now)
 {
     check_ended_once(now);
@@ -237,6 +243,7 @@ static void begin_looker(struct round *now)
     begin_lazy(now, look_for_it);
 }
 
+KIN_SUSPENDS
 static void check_looker(struct round *now)
 {
     check_ended_once(now);
@@ -278,6 +285,7 @@ static void launch_whatever_happens(struct round *now)
                            .dispatcher = some_dispatcher());
 }
 
+KIN_SUSPENDS
 static void check_ran_whatever_happened(struct round *now)
 {
     MUST(kin_join(now->child));
@@ -330,6 +338,7 @@ static void cancel_with_2(struct round *now)
     kin_job_cancel(now->job, error_named("CE2", KIN_ECANCELED));
 }
 
+KIN_SUSPENDS
 static void check_one_cause(struct round *now)
 {
     kin_error *first = error_named("CE1", KIN_ECANCELED);
@@ -364,7 +373,8 @@ BODY(fail_when_resumed)
 static void begin_failing(struct round *now)
 {
     now->job = LAUNCH(kin_global_scope(), fail_when_resumed, now,
-                      .handler = count_failure, .handler_arg = now, .dispatcher = kin_unconfined());
+                      .handler = count_failure, .handler_arg = now,
+                      .dispatcher = kin_unconfined());
     on_completion(now->job, count_end, now);
     on_cancelling(now->job, note_cause, now);
 }
@@ -374,6 +384,7 @@ static void resume_with_failure(struct round *now)
     MUST(kin_resume_with_error(now->continuation, E));
 }
 
+KIN_SUSPENDS
 static void check_failed(struct round *now)
 {
     check_ended_once(now);
@@ -405,6 +416,7 @@ static void cancel_children(struct round *now)
     kin_job_cancel_children(now->job, NULL);
 }
 
+KIN_SUSPENDS
 static void check_parent_goes_on(struct round *now)
 {
     bool cancelled = kin_job_is_cancelled(now->child);
@@ -450,6 +462,7 @@ static void begin_leaver(struct round *now)
     on_completion(now->job, count_end, now);
 }
 
+KIN_SUSPENDS
 static void cancel_and_join(struct round *now)
 {
     MUST(kin_cancel_and_join(now->job));
@@ -457,6 +470,7 @@ static void cancel_and_join(struct round *now)
     CHECK_EQ(now->ran, 1);
 }
 
+KIN_SUSPENDS
 static void check_left(struct round *now)
 {
     check_ended_once(now);
@@ -497,6 +511,7 @@ static void complete_target(struct round *now)
     CHECK_EQ(kin_job_complete(now->target), 1);
 }
 
+KIN_SUSPENDS
 static void check_joiner(struct round *now)
 {
     check_ended_once(now);
@@ -533,6 +548,7 @@ static void cancel_below(struct round *now)
     kin_job_cancel(which, error_named("CE2", KIN_ECANCELED));
 }
 
+KIN_SUSPENDS
 static void check_three(struct round *now)
 {
     kin_error *above = error_named("CE1", KIN_ECANCELED);

@@ -75,6 +75,7 @@ static int account(struct round *now)
 }
 
 /* The last handle is the one that is released here. */
+KIN_SUSPENDS
 static void check_account(struct round *now)
 {
     if (now->awaiter)
@@ -101,6 +102,7 @@ static void complete_too(struct round *now)
     }
 }
 
+KIN_SUSPENDS
 static void check_one_completed(struct round *now)
 {
     bool left = now->returned[0] == 1;
@@ -130,6 +132,7 @@ static void cancel_awaiter(struct round *now)
     kin_job_cancel(now->awaiter, NULL);
 }
 
+KIN_SUSPENDS
 static void check_received_or_handed_back(struct round *now)
 {
     check_account(now);
@@ -157,6 +160,7 @@ static void begin_to_wait(struct round *now)
     }
 }
 
+KIN_SUSPENDS
 static void check_awaited(struct round *now)
 {
     bool busy = now->result == KIN_EBUSY;
@@ -221,6 +225,7 @@ static void end_second(struct round *now)
     end_one(now, now->other, now->draw & 2, E2);
 }
 
+KIN_SUSPENDS
 static void check_both(struct round *now)
 {
     MUST(kin_join(now->awaiter));
@@ -302,6 +307,7 @@ static void cancel_async(struct round *now)
     kin_job_cancel(kin_deferred_job(now->deferred), NULL);
 }
 
+KIN_SUSPENDS
 static void check_async(struct round *now)
 {
     check_account(now);

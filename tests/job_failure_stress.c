@@ -102,6 +102,7 @@ enum { LEFT_WINS, RIGHT_WINS, SAME };
 
 /* One report of one failure, which has the other suppressed, unless they are
  * the same. */
+KIN_SUSPENDS
 static void check_one_report(struct round *now)
 {
     kin_error *winner = now->report;
@@ -189,6 +190,7 @@ static void cancel_family(struct round *now)
     kin_job_cancel(now->job, NULL);
 }
 
+KIN_SUSPENDS
 static void check_failure_wins(struct round *now)
 {
     MUST(kin_join(now->job));
@@ -220,6 +222,7 @@ static void begin_supervised(struct round *now)
     now->second = launch_failing(now, now->job, 1);
 }
 
+KIN_SUSPENDS
 static void check_two_reports(struct round *now)
 {
     MUST(kin_join(now->first));

@@ -67,6 +67,7 @@ static void launch_round(struct round *now, kin_body *body)
 
 enum { RECEIVED, HANDED_BACK, TOLD };
 
+KIN_SUSPENDS
 static void check_result(struct round *now)
 {
     MUST(kin_join(now->job));
@@ -179,6 +180,7 @@ static void begin_supervisor(struct round *now)
     launch_round(now, run_supervisor);
 }
 
+KIN_SUSPENDS
 static void check_supervisor(struct round *now)
 {
     MUST(kin_join(now->job));
@@ -232,6 +234,7 @@ static void resume_unless_late(struct round *now)
     CHECK(err == 0 || err == KIN_ESTALE);
 }
 
+KIN_SUSPENDS
 static void check_inner(struct round *now)
 {
     MUST(kin_join(now->job));
@@ -291,6 +294,7 @@ static void end_block(struct round *now)
     CHECK_EQ(kin_job_complete(now->inner), 1);
 }
 
+KIN_SUSPENDS
 static void check_failing_child(struct round *now)
 {
     MUST(kin_join(now->job));
@@ -351,6 +355,7 @@ static void launch_into_leaked(struct round *now)
                         .dispatcher = now->there);
 }
 
+KIN_SUSPENDS
 static void check_leaked(struct round *now)
 {
     MUST(kin_join(now->child));

@@ -54,6 +54,7 @@ static void cancel_job(struct round *now)
 }
 
 /* Has the timers of the left's loop fire. */
+KIN_SUSPENDS
 static void look_at_the_clock(UNUSED struct round *now)
 {
     MUST(kin_yield());
@@ -98,6 +99,7 @@ static void send_value(struct round *now)
     CHECK(err == 0 || err == KIN_ESTALE);
 }
 
+KIN_SUSPENDS
 static void check_received(struct round *now)
 {
     MUST(kin_join(now->job));
@@ -131,6 +133,7 @@ static void begin_waiting(struct round *now)
     launch_round(now, wait_in_vain);
 }
 
+KIN_SUSPENDS
 static void check_one_reason(struct round *now)
 {
     MUST(kin_join(now->job));
@@ -161,6 +164,7 @@ static void begin_resting(struct round *now)
     launch_round(now, rest_a_little);
 }
 
+KIN_SUSPENDS
 static void check_rest(struct round *now)
 {
     MUST(kin_join(now->job));
@@ -207,6 +211,7 @@ static void begin_nested(struct round *now)
     launch_round(now, wait_outside);
 }
 
+KIN_SUSPENDS
 static void check_nested(struct round *now)
 {
     MUST(kin_join(now->job));

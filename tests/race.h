@@ -296,6 +296,7 @@ static inline void race_each(void (*play)(struct round *round))
 }
 
 /* The other loops are at work: both sides are parked, or yield. */
+KIN_SUSPENDS
 static inline void race_settle(void)
 {
     for (int i = 0; race_now->settled && i < race_count; i++)
