@@ -36,9 +36,9 @@ void kin__fiber_arrive(struct kin_fiber *self)
 #elif KIN__TSAN
 /* To make a fiber of TSan's means to clear most of a megabyte, so they are
  * used again, the oldest first.  What a host that is given up has left on the
- * shadow stack of calls stays there, a few entries, which nobody wants to read
- * in a report; so there is an end to it.  A generator may be dropped in the middle of many calls:
- * what it had is not used again.
+ * shadow stack of calls stays there, a few entries that a report would show; so
+ * there is an end to it.  A generator may be dropped in the middle of many
+ * calls: what it had is not used again.
  *
  * The lock is hidden from TSan, which would otherwise see an order between all
  * that begin or end a fiber, and miss races. */
