@@ -342,11 +342,12 @@ TEST(block_of_a_job_is_cancelled_by_that_job_alone)
 
 /* S145: launched through the current scope, for the block has no name for
  * its own. */
-BODY(block_with_child_on_default)
+BODY(block_with_child_on_d2)
 {
+    KIN_AUTO(kin_dispatcher) second = second_dispatcher(scope);
     int err;
 
-    KIN_WITH_CONTEXT(err, .dispatcher = kin_default())
+    KIN_WITH_CONTEXT(err, .dispatcher = second)
         kin_launch(kin_current_scope(), say_1_after_10_ms, NULL);
     MUST(err);
     ev("2");
@@ -355,7 +356,7 @@ BODY(block_with_child_on_default)
 
 TEST(with_context_block_waits_for_its_child)
 {
-    RUN(block_with_child_on_default);
+    RUN_ON_CLOCK(block_with_child_on_d2);
     CHECK_LOG("1 2");
 }
 

@@ -365,16 +365,18 @@ BODY(launch_slow)
     return kin_launch(scope, say_1_after_10_ms, NULL);
 }
 
-BODY(child_on_default)
+BODY(child_on_d2)
 {
-    MUST(kin_with_context(launch_slow, NULL, .dispatcher = kin_default()));
+    KIN_AUTO(kin_dispatcher) second = second_dispatcher(scope);
+
+    MUST(kin_with_context(launch_slow, NULL, .dispatcher = second));
     ev("2");
     return 0;
 }
 
 TEST(with_context_waits_for_its_child)
 {
-    RUN(child_on_default);
+    RUN_ON_CLOCK(child_on_d2);
     CHECK_LOG("1 2");
 }
 

@@ -121,28 +121,33 @@ TEST_ON_LOOP(a_completing_job_can_be_cancelled)
 /* --- Cancelling ----------------------------------------------------------- */
 
 KIN_SUSPENDS
-static int say_after_shielded_wait(kin_scope *scope, void *gate)
+static int say_1_after_shielded_50_ms(kin_scope *scope, void *arg)
 {
-    CHECK_EQ(wait_shielded(scope, gate), 0);
+    int entered;
+    (void)scope;
+    (void)arg;
+    KIN_WITH_CONTEXT(entered, .context = shield())
+        CHECK_EQ(kin_delay(KIN_MS(50)), 0);
+    CHECK_EQ(entered, 0);
     ev("1");
     return 0;
 }
 
-/* S022, with a gate in place of the delay. */
-TEST_ON_LOOP(a_cancelled_job_goes_on_as_long_as_its_body)
+/* S022 */
+TEST_ON_CLOCK(a_cancelled_job_goes_on_as_long_as_its_body)
 {
-    KIN_AUTO(kin_deferred) gate = new_deferred(NULL);
-    KIN_AUTO(kin_job) p = LAUNCH(scope, say_after_shielded_wait, gate);
-    yield_times(1);
+    kin_test_scheduler *clock = kin_test_scheduler_of(scope);
+    KIN_AUTO(kin_job) p = LAUNCH(scope, say_1_after_shielded_50_ms, NULL);
+    CHECK_EQ(kin_delay(KIN_MS(10)), 0);
     kin_job_cancel(p, NULL);
     CHECK_EQ(kin_job_state_of(p), KIN_JOB_CANCELLING);
     CHECK_FLAGS(p, "001");
-    yield_times(2);
+    CHECK_EQ(kin_delay(KIN_MS(39)), 0);
     CHECK_FLAGS(p, "001");
     CHECK_LOG("");
 
-    open_gate(gate);
     CHECK_EQ(kin_join(p), 0);
+    CHECK_EQ(kin_test_now(clock), KIN_MS(50));
     CHECK_LOG("1");
     CHECK_FLAGS(p, "011");
     CHECK_EQ(kin_job_state_of(p), KIN_JOB_CANCELLED);

@@ -95,6 +95,14 @@ UNUSED BODY(await_deferred)
         kin_context_release(under_);                                      \
     } while (0)
 
+/* Another dispatcher, of the clock that the fiber's own goes by. */
+static inline kin_dispatcher *second_dispatcher(kin_scope *scope)
+{
+    kin_dispatcher *second = NULL;
+    MUST(kin_test_dispatcher(kin_test_scheduler_of(scope), &second));
+    return second;
+}
+
 /* --- Callbacks ---------------------------------------------------------- */
 
 static inline void ev_error(char letter, kin_error *error)
