@@ -7,6 +7,7 @@
 #ifndef KIN_CORE_FIBER_H
 #define KIN_CORE_FIBER_H
 
+#include "core/exceptions.h"
 #include "core/stack.h"
 #include "kin/fiber.h"
 
@@ -20,6 +21,8 @@ struct kin_fiber {
     void *sp;                       /* where it stopped                      */
     void (*entry)(void *value);     /* what a fresh one begins with          */
     void *value;                    /* handed over to it                     */
+
+    struct kin__exceptions exceptions;  /* while it does not run             */
 
     /* What follows serves kin/fiber.h only. */
     kin_fiber_body *body;

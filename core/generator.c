@@ -43,7 +43,9 @@ static void *leave_for(struct kin_fiber *self, unsigned char state,
 {
     self->value = value;
     self->left_as = state;
+    kin__exceptions_off(&self->exceptions);
     kin__fiber_switch_then(kin__thread(), self, to, hand_over, self);
+    kin__exceptions_on(&self->exceptions);
     return self->value;
 }
 
@@ -108,7 +110,9 @@ int kin_fiber_resume(kin_fiber *fiber, void *value, void **out)
         return not_idle(fiber);
     fiber->resumer = self;
     fiber->value = value;
+    kin__exceptions_off(&self->exceptions);
     kin__fiber_switch(thread, self, fiber, NULL);
+    kin__exceptions_on(&self->exceptions);
     if (out)
         *out = self->value;
     return 0;

@@ -91,6 +91,11 @@ void kin__free(void *block)
     free(block);
 }
 
+void kin__free_foreign(void *block)
+{
+    free(block);
+}
+
 static void *map(size_t size)
 {
     return mmap(NULL, size, PROT_READ | PROT_WRITE,

@@ -20,6 +20,7 @@ void *kin__malloc(size_t size) __attribute__((malloc));
 void *kin__calloc(size_t count, size_t size) __attribute__((malloc));
 void *kin__realloc(void *block, size_t size);
 void kin__free(void *block);
+void kin__free_foreign(void *block);        /* not from here, so not counted */
 
 /* Maps size bytes of zeroes: private, readable and writable, not reserved,
  * never in huge pages.  size is a multiple of the page size.

@@ -155,6 +155,24 @@ static void host_main(void *unused)
     }
 }
 
+/* --- What is a slice's ---------------------------------------------------- */
+
+void kin__undress_all(struct kin__runnable *r)
+{
+    if (r->dressed & KIN__WEARS_ELEMENTS)
+        r->ops->leave(r);
+    if (r->dressed & KIN__WEARS_EXCEPTIONS)
+        kin__exceptions_off(&kin__thread()->fiber->exceptions);
+}
+
+void kin__dress_all(struct kin__runnable *r)
+{
+    if (r->dressed & KIN__WEARS_EXCEPTIONS)
+        kin__exceptions_on(&kin__thread()->fiber->exceptions);
+    if (r->dressed & KIN__WEARS_ELEMENTS)
+        r->ops->enter(r);
+}
+
 /* --- Frames --------------------------------------------------------------- */
 
 /* What a frame saves of the thread, and gives back. */
@@ -162,6 +180,8 @@ static void enter_frame(struct kin__thread *thread, struct kin__frame *frame)
 {
     if (thread->current)
         kin__undress(thread->current);
+    else
+        kin__exceptions_off(&thread->fiber->exceptions);
     frame->outer = thread->frame;
     frame->host = thread->fiber;
     frame->thread = thread;
@@ -184,6 +204,8 @@ static void leave_frame(struct kin__thread *thread, struct kin__frame *frame)
     thread->in_place.active = frame->in_place_active;
     if (frame->current)
         kin__dress(frame->current);
+    else
+        kin__exceptions_on(&thread->fiber->exceptions);
 }
 
 void kin__run_describe(const struct kin__stack *stack, char *buffer,

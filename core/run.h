@@ -51,7 +51,7 @@ struct kin__runnable {
     _Atomic uint64_t wait_word;     /* see core/wait.h                       */
     struct kin__wait *wait;         /* guarded by wait_word                  */
     kin_error *error;               /* current error; the running fiber's    */
-    bool dressed;                   /* leave and enter around its slices     */
+    uint8_t dressed;                /* what is the slice's: KIN__WEARS_…      */
     uint32_t stack_size;            /* of the body; 0: the default           */
     uint32_t parks;                 /* how often it has parked; the fiber's  */
 };
@@ -65,7 +65,7 @@ struct kin__runnable_ops {
     void (*refuse)(struct kin__runnable *self, int code); /* no stack for it */
     /* Its dispatcher took it and then closed: it must run elsewhere. */
     void (*reject)(struct kin__runnable *self, int code);
-    /* If dressed: before it leaves a thread, and when it is back on one. */
+    /* Of its elements: before it leaves a thread, and when it is back. */
     void (*leave)(struct kin__runnable *self);
     void (*enter)(struct kin__runnable *self);
     /* Says who it is, for a report; in a signal handler. */
@@ -134,16 +134,24 @@ static inline struct kin__runnable *kin__parked_of(struct kin_task *task)
 }
 
 /* What a fiber has installed on the thread is nobody else's. */
+enum {
+    KIN__WEARS_ELEMENTS   = 1,      /* ops->leave and enter                  */
+    KIN__WEARS_EXCEPTIONS = 2       /* core/exceptions.h                     */
+};
+
+void kin__undress_all(struct kin__runnable *r);
+void kin__dress_all(struct kin__runnable *r);
+
 static inline void kin__undress(struct kin__runnable *r)
 {
     if (KIN__UNLIKELY(r->dressed))
-        r->ops->leave(r);
+        kin__undress_all(r);
 }
 
 static inline void kin__dress(struct kin__runnable *r)
 {
     if (KIN__UNLIKELY(r->dressed))
-        r->ops->enter(r);
+        kin__dress_all(r);
 }
 
 /* Goes on with `next`, which has parked and is in no queue any more.  The

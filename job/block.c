@@ -208,7 +208,9 @@ static int scope_function(kin_body *body, void *arg, enum kin__job_kind kind,
     if (!block)
         return KIN_ENOMEM;
     kin__slice_on(co);
-    return kin__block_exit(co, block, body(&block->scope, arg));
+    return kin__block_exit(co, block,
+                           KIN__CALL_GUARDED(function, body, &block->scope,
+                                             arg));
 }
 
 int kin_coroutine_scope(kin_body *body, void *arg)
@@ -333,7 +335,8 @@ int kin_with_context_with(kin_body *body, const kin_context_options *options)
     err = enter_context(co, options, &block);
     if (!block)
         return err;
-    code = body(&block->scope, options->arg);
+    code = KIN__CALL_GUARDED("kin_with_context", body, &block->scope,
+                             options->arg);
     err = kin__block_exit(co, block, code);
     if (code >= 0 && err == KIN_ECANCELED && options->on_undelivered)
         kin__hand_back(options->on_undelivered, options->arg);

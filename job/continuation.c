@@ -49,6 +49,20 @@ static int not_parked(struct kin__wait *wait, int err)
     return err;
 }
 
+struct start {
+    kin_suspend_fn *fn;
+    kin_continuation continuation;
+    void *arg;
+};
+
+static int call_start(void *start, void *unused)
+{
+    struct start *of = start;
+
+    (void)unused;
+    return of->fn(of->continuation, of->arg);
+}
+
 KIN_SUSPENDS
 static int suspend(struct kin__coroutine *co, kin_suspend_fn *start, void *arg,
                    struct kin_job *owner)
@@ -61,7 +75,10 @@ static int suspend(struct kin__coroutine *co, kin_suspend_fn *start, void *arg,
     wait.what = owner ? "suspend_cancellable" : "suspend";
     kin__cancel_if_late(&wait, owner);
     kin__no_suspend_begin();
-    err = start((kin_continuation){ wait.runnable, wait.generation }, arg);
+    err = KIN__CALL_GUARDED("the start of a suspension", call_start,
+                            (&(struct start){
+                                start, { wait.runnable, wait.generation }, arg
+                            }), NULL);
     kin__no_suspend_end();
     if (err < 0) {
         kin__wait_end(&wait);

@@ -86,7 +86,7 @@ static int run_body(struct kin__coroutine *co)
 {
     if (!co->starts_cancelled && kin__is_cancelled(co))
         return kin__check_cancelled(co);
-    return co->body(&co->scope, co->arg);
+    return KIN__CALL_GUARDED("the body", co->body, &co->scope, co->arg);
 }
 
 /* The body's code, as its error: a new reference; NULL: it has not failed. */
@@ -179,7 +179,7 @@ struct kin__coroutine *kin__coroutine_new(struct kin__thread *thread,
     co->runnable.error = NULL;
     co->runnable.stack_size = (uint32_t)options->stack_size;
     co->runnable.parks = 0;
-    co->runnable.dressed = false;
+    co->runnable.dressed = kin__exceptions_exist() ? KIN__WEARS_EXCEPTIONS : 0;
     co->scope = (struct kin_scope){ .job = &co->job, .context = context,
                                     .owns_context = owned };
     if (KIN__UNLIKELY(context->thread_elements)

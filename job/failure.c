@@ -263,6 +263,15 @@ static void report(struct kin_job *job, struct kin_job *parent,
 /* Calls what the user gave: a handler or a callback, which are of one type and
  * may not suspend.  NULL, or why it failed, a new reference.  The current error
  * is the caller's, and stays. */
+static int call_out(kin_completion_fn *fn, struct kin_job *job,
+                    kin_error *cause, void *arg)
+{
+    if (!kin__exceptions_exist())
+        return fn(job, cause, arg);
+    return kin__call_guarded((kin__guarded_fn *)(void (*)(void))fn, job, cause,
+                             (uintptr_t)arg, "a callback");
+}
+
 kin_error *kin__call_out(kin_completion_fn *fn, struct kin_job *job,
                          kin_error *cause, void *arg)
 {
@@ -271,7 +280,7 @@ kin_error *kin__call_out(kin_completion_fn *fn, struct kin_job *job,
 
     kin_error_clear();
     kin__no_suspend_begin();
-    code = fn(job, cause, arg);
+    code = call_out(fn, job, cause, arg);
     kin__no_suspend_end();
     failure = code < 0 ? kin__error_take(code) : NULL;
     kin__error_set_current(current);

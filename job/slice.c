@@ -126,17 +126,17 @@ void kin__slice_enter(struct kin__runnable *runnable)
 
 void kin__slice_off(struct kin__coroutine *co)
 {
-    if (!co->runnable.dressed)
+    if (!(co->runnable.dressed & KIN__WEARS_ELEMENTS))
         return;
     take_off(co->current);
-    co->runnable.dressed = false;
+    co->runnable.dressed &= (uint8_t)~KIN__WEARS_ELEMENTS;
 }
 
 void kin__slice_on(struct kin__coroutine *co)
 {
     if (!co->current->worn)
         return;
-    co->runnable.dressed = true;
+    co->runnable.dressed |= KIN__WEARS_ELEMENTS;
     put_on(co->current);
 }
 

@@ -237,7 +237,7 @@ static int with_timeout(struct kin__coroutine *co, int64_t duration,
     if (!block)
         return err;
     block->or_null = expired != NULL;
-    code = body(&block->scope, arg);
+    code = KIN__CALL_GUARDED("kin_with_timeout", body, &block->scope, arg);
     kin_job_retain(&block->job);        /* to see whether it expired */
     err = kin__block_exit(co, block, code);
     if (expired)

@@ -58,6 +58,7 @@ extern "C" {
 #define KIN_EDEADLK   (-EDEADLK)   /* would wait for itself                  */
 #define KIN_ENOTSUP   (-EOPNOTSUPP) /* this kind of object cannot do it      */
 #define KIN_EHANDLER  (-EPROTO)    /* a handler or callback failed           */
+#define KIN_EEXCEPTION (-ENOTRECOVERABLE) /* a C++ exception left a body     */
 
 /* An error: immutable but for its suppressed list, reference-counted, compared
  * by identity. */

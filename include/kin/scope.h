@@ -41,7 +41,9 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /* 0, or a negative code: the failure of the job.  KIN_ECANCELED ends it as
- * cancelled. */
+ * cancelled.  In C++: an exception that leaves it is that failure too, as
+ * KIN_EEXCEPTION, with its type in the message; likewise one that leaves a
+ * completion callback, a handler, or the start of a suspension. */
 typedef int kin_body(kin_scope *scope, void *arg);
 
 /* --- Scopes as objects ---------------------------------------------------- */
