@@ -53,6 +53,9 @@ ROW_valgrind    := CC=gcc RUN=valgrind
 ROW_refuse      := CC=gcc RUN=refuse
 ROW_refuse-asan := CC=gcc RUN=refuse SAN=address,undefined
 
+# Not in the matrix: what `make fuzz` builds.
+ROW_fuzz        := CC=clang SAN=fuzzer-no-link,address,undefined
+
 # The tests that run under Valgrind too.
 VALGRIND_TESTS ?= core_fiber* core_stack* dispatch_main* job_scope* job_job*
 
@@ -222,9 +225,10 @@ wanted      = $(strip $(foreach t,$(1),$(if $(filter $(subst *,%,$(TESTS)),\
 TEST_SRC   := $(call wanted,$(wildcard tests/*_test.c tests/*_stress.c tests/*_sim.c))
 TEST_BIN   := $(TEST_SRC:tests/%.c=$(O)/tests/%)
 SHELL_TEST := $(call wanted,$(wildcard tests/*_test.sh))
+FUZZ_BIN   := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/*_fuzz.c))
 
 DEP := $(OBJ:.o=.d) $(TEST_BIN:=.d) $(O)/tests/check.d \
-       $(O)/tests/check_refuse.d \
+       $(O)/tests/check_refuse.d $(FUZZ_BIN:=.d) \
        $(patsubst %.c,$(O)/%.d,$(EXAMPLE_SRC) $(wildcard examples/*/*.c))
 
 # Parallel unless -j says otherwise.
@@ -396,6 +400,20 @@ explore: | need-TEST ## one test in many interleavings: TEST=job_tree_sim SEEDS=
 	+@$(MAKE) -s $(O)/tests/$(TEST)
 	@tools/explore.sh $(O)/tests/$(TEST) $(SEEDS)
 
+# Fuzz targets: libFuzzer brings main().
+$(FUZZ_BIN): $(O)/tests/%: $(O)/tests/%.o $(OBJ)
+	$(call say,LD,$@)$(LINK) -fsanitize=fuzzer $^ $(LIBS) -lm -o $@
+
+# Seconds, for all of them.
+FUZZ_TIME ?= 60
+
+.PHONY: fuzz fuzz-run
+fuzz: ## drawn programs against models: FUZZ_TIME=600; KEEP=1 keeps what is new
+	+@$(MAKE) --no-print-directory -s ROW=fuzz fuzz-run
+
+fuzz-run: $(FUZZ_BIN)
+	@tools/fuzz.sh $(FUZZ_TIME) $(BUILD)/fuzz $(FUZZ_BIN)
+
 test: | need-TEST test-programs ## builds and runs the tests of one configuration
 	$(if $(TEST_SRC)$(SHELL_TEST),,$(error TESTS=$(TESTS): there are none))
 	@O=$(O) SAME="BUILD=$(BUILD) CC=$(CC) WERROR=$(WERROR)" \
@@ -409,7 +427,7 @@ test: | need-TEST test-programs ## builds and runs the tests of one configuratio
 
 CHECKS ?= check-layers check-symbols check-headers check-orders check-tidy \
           check-tls check-env check-android check-words analyze bench-check \
-          models
+          models fuzz
 
 check: ## everything: the checks of the source, and the tests in all of MATRIX=
 	@tools/need.sh $(NEED_CHECK)

@@ -228,14 +228,15 @@ static kin_error *root_cause(struct kin_job *job)
 }
 
 /* The caller was cancelled by `cause` while it waited: by the failure of the
- * very job it waits for?  Then that is what it is told. */
+ * very job it waits for?  Then that is what it is told.  Not so if both were
+ * cancelled by one and the same, as by a timeout around them. */
 static int awaiting_cancelled(struct kin_job *job, kin_error *cause)
 {
     kin_error *root = root_cause(job), *each = cause;
 
     while (each && each != root)
         each = kin_error_cause(each);
-    if (!root || !each) {
+    if (!root || !each || kin_error_is_cancellation(root)) {
         kin_error_release(root);
         return kin__fail_with(cause, KIN_ECANCELED);
     }

@@ -347,6 +347,38 @@ BODY(get_at_every_stage)
     return 0;
 }
 
+/* A child that was cancelled by what cancelled the caller has not failed. */
+BODY(never_ends)
+{
+    (void)scope, (void)arg;
+    return kin_await_cancellation();
+}
+
+BODY(await_until_it_is_too_late)
+{
+    KIN_AUTO(kin_deferred) d = NULL;
+
+    (void)arg;
+    MUST(kin_async(scope, &d, never_ends, NULL));
+    CHECK_EQ(kin_await(d, NULL), KIN_ECANCELED);
+    ev("cancelled");
+    return KIN_ECANCELED;
+}
+
+BODY(await_within_a_timeout)
+{
+    (void)scope, (void)arg;
+    CHECK_EQ(kin_with_timeout(KIN_MS(1), await_until_it_is_too_late, NULL),
+             KIN_ETIMEDOUT);
+    return 0;
+}
+
+TEST(await_of_a_child_that_the_same_timeout_cancelled_is_cancelled)
+{
+    RUN(await_within_a_timeout);
+    CHECK_LOG("cancelled");
+}
+
 TEST(get_is_busy_until_the_deferred_is_final)
 {
     RUN(get_at_every_stage);
