@@ -24,7 +24,8 @@ NEED_PEER_go          := golang-go=go
 NEED_PEER_tokio       := cargo=/usr/bin/cargo rustc=/usr/bin/rustc \
                          librust-tokio-dev=$(PEER_CRATES)/tokio-1*
 NEED_PEER_kotlinx     := kotlin=kotlinc default-jre-headless=java \
-                         libkotlinx-coroutines-java=/usr/share/java/kotlinx-coroutines-core.jar
+                         libkotlinx-coroutines-java=/usr/share/java/kotlinx-coroutines-core.jar \
+                         libkotlinx-atomicfu-java=/usr/share/java/atomicfu.jar
 
 NEED_PEERS := $(sort $(foreach p,$(PEER_ALL),$(NEED_PEER_$(p))))
 
@@ -88,3 +89,15 @@ $(PEER_OUT)/tokio: $(wildcard bench/peers/tokio/*) bench/peers/peers.mk
 	@cp bench/peers/tokio/* $(PEER_OUT)/tokio.build
 	$(call say,RUST,$@)$(PEER_CARGO)
 	@cp $(PEER_OUT)/tokio.build/target/release/tokio $@
+
+# ------------------------------------------------------ kotlinx.coroutines
+
+PEER_JARS := /usr/share/java/kotlinx-coroutines-core.jar
+
+$(PEER_OUT)/kotlinx.jar: $(wildcard bench/peers/kotlinx/*.kt) bench/peers/peers.mk
+	@mkdir -p $(@D)
+	$(call say,KOT,$@)kotlinc -nowarn -cp $(PEER_JARS) -d $@ $(filter %.kt,$^) \
+	  2>&1 | grep -v -e -noverify; [ -e $@ ]
+
+$(PEER_OUT)/kotlinx: bench/peers/kotlinx/start.sh $(PEER_OUT)/kotlinx.jar
+	@install -m 755 $< $@
