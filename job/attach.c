@@ -3,6 +3,7 @@
 #include "job/coroutine.h"
 #include "job/job.h"
 #include "job/job_word.h"
+#include "job/ledger.h"
 
 bool kin__job_start(struct kin_job *job)
 {
@@ -27,6 +28,7 @@ void kin__job_attach(struct kin_job *parent, struct kin_job *child)
     uint32_t word;
     bool late;
 
+    kin__ledger_attach(parent, child);
     if (!parent || parent->kind == KIN__NON_CANCELLABLE) {
         kin__root_link(child);
         return;

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "job/context.h"
+#include "job/ledger.h"
 #include "job/slice.h"
 #include "kin/stack.h"
 
@@ -39,6 +40,7 @@ struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
     block->expiry = NULL;
     block->timer = (struct kin_timer){ .fire = NULL };
     kin__job_init(&block->job, kind, KIN_JOB_ACTIVE);
+    kin__ledger_job(&block->job);
     block->runner = &co->runnable;
     /* The machine's, and the fiber's until the exit.
      * relaxed: not published yet */
@@ -75,6 +77,7 @@ void kin__block_free(struct kin_job *job)
 {
     struct kin__block_scope *block = block_of(job);
 
+    kin__ledger_job_gone(job);
     kin__slice_free(&block->scope);
     if (block->scope.owns_context)
         kin_context_release(block->scope.context);

@@ -11,6 +11,7 @@
 #include "core/spin.h"
 #include "core/thread.h"
 #include "job/job.h"
+#include "job/ledger.h"
 
 enum { LINKED, RUNNING, OVER };
 
@@ -132,6 +133,7 @@ int kin_invoke_on_completion(kin_job *job, kin_completion_fn *fn, void *arg,
     if (!job || !fn)
         return kin__misuse(KIN_EINVAL, "kin_invoke_on_completion",
                            "%s is NULL", job ? "fn" : "job");
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_invoke_on_completion");
     if (job->kind == KIN__NON_CANCELLABLE)
         return KIN_ENOTSUP;             /* it never ends */
     registration = new_registration(job, fn, arg, flags);

@@ -6,6 +6,7 @@
 #include "job/context.h"
 
 #include "job/job.h"
+#include "job/ledger.h"
 
 #include "core/check.h"
 #include "core/memory.h"
@@ -68,6 +69,8 @@ static kin_context *new_context(size_t room, size_t payload)
 
     if (context)
         *context = (kin_context){ .refs = 1, .ops = &no_ops };
+    if (context)
+        kin__ledger_add(KIN__LEDGER_CONTEXT, context);
     return context;
 }
 
@@ -408,6 +411,7 @@ bool kin_context_equals(const kin_context *a, const kin_context *b)
 
 kin_context *kin_context_retain(kin_context *context)
 {
+    kin__ledger_check(KIN__LEDGER_CONTEXT, context, "kin_context_retain");
     /* relaxed: whoever retains holds a reference */
     if (context && !is_immortal(context))
         atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
@@ -419,6 +423,7 @@ static void destroy(kin_context *context)
     struct kin__element *element = context->elements;
     size_t i;
 
+    kin__ledger_gone(KIN__LEDGER_CONTEXT, context, context->name, NULL);
     /* relaxed: the last reference has synchronised */
     kin_context_release(atomic_load_explicit(&context->moved,
                                              memory_order_relaxed));
@@ -434,6 +439,7 @@ static void destroy(kin_context *context)
 
 void kin_context_release(kin_context *context)
 {
+    kin__ledger_check(KIN__LEDGER_CONTEXT, context, "kin_context_release");
     if (!context || is_immortal(context))
         return;
     /* acq_rel: what others did with it; pairs with release here */

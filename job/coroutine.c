@@ -11,6 +11,7 @@
 #include "dispatch/event_loop.h"
 #include "dispatch/scheduler.h"
 #include "job/context.h"
+#include "job/ledger.h"
 #include "job/slice.h"
 
 #include <stddef.h>
@@ -202,6 +203,7 @@ struct kin__coroutine *kin__coroutine_new(struct kin__thread *thread,
     kin__coroutine_phase(co, KIN__PHASE_QUEUED);
     kin__job_init(&co->job, kind, options->start == KIN_START_LAZY
                                       ? KIN_JOB_NEW : KIN_JOB_ACTIVE);
+    kin__ledger_job(&co->job);
     return co;
 }
 
@@ -220,6 +222,7 @@ void kin__coroutine_free(struct kin_job *job)
     if (job->kind == KIN__ASYNC && co->on_undelivered && co->value
         && !atomic_load_explicit(&co->delivered, memory_order_relaxed))
         kin__hand_back(co->on_undelivered, co->value);
+    kin__ledger_job_gone(job);
     if (KIN__UNLIKELY(co->scope.worn))
         kin__slice_free(&co->scope);
     if (co->scope.owns_context)

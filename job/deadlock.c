@@ -167,7 +167,7 @@ static int note(const struct kin__walk_level *at, void *arg)
         .parent = at->outer ? at->outer->job : NULL,
         .word = kin__job_word(at->job), .site = kin__job_site(at->job),
     };
-    if (!row->site)
+    if (!row->site || !kin__job_has_body(at->job))
         row->site = "";
     strncpy(row->name, kin__job_name(at->job), NAME_SIZE - 1);
     if (!is_open(row, at->job))

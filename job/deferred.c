@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "job/coroutine.h"
 #include "job/job.h"
+#include "job/ledger.h"
 
 #include <string.h>
 
@@ -76,6 +77,7 @@ int kin_deferred_get(kin_deferred *deferred, void *value)
 
     if (!deferred)
         return kin__misuse(KIN_EINVAL, "kin_deferred_get", "deferred is NULL");
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_deferred_get");
     if (!kin_job_is_completed(job))
         return KIN_EBUSY;
     error = kin__job_error(job);
@@ -93,6 +95,7 @@ int kin_deferred_error(kin_deferred *deferred, kin_error **error)
     if (!deferred || !error)
         return kin__misuse(KIN_EINVAL, "kin_deferred_error", "%s is NULL",
                            deferred ? "error" : "deferred");
+    kin__ledger_check(KIN__LEDGER_JOB, deferred, "kin_deferred_error");
     if (!kin_job_is_completed(job_of(deferred)))
         return KIN_EBUSY;
     *error = kin_error_retain(kin__job_error(job_of(deferred)));
@@ -113,6 +116,8 @@ int kin_deferred_new(kin_job *parent, void (*on_undelivered)(void *value),
     if (!self)
         return KIN_ENOMEM;
     kin__job_init(&self->job, KIN__DEFERRED, KIN_JOB_ACTIVE);
+    kin__ledger_job(&self->job);
+    kin__ledger_where(&self->job, __builtin_return_address(0));
     self->value = NULL;
     self->on_undelivered = on_undelivered;
     /* relaxed: not published yet */
@@ -126,6 +131,7 @@ static int complete_check(kin_deferred *deferred, const char *function)
 {
     if (!deferred)
         return kin__misuse(KIN_EINVAL, function, "deferred is NULL");
+    kin__ledger_check(KIN__LEDGER_JOB, deferred, function);
     if (job_of(deferred)->kind != KIN__DEFERRED)
         return kin__misuse(KIN_ENOTSUP, function, "it has a body, which "
                            "completes it");
@@ -170,5 +176,6 @@ void kin__deferred_free(struct kin_job *job)
     if (self->on_undelivered && self->value
         && !atomic_load_explicit(&self->delivered, memory_order_relaxed))
         kin__hand_back(self->on_undelivered, self->value);
+    kin__ledger_job_gone(job);
     kin__free(self);
 }

@@ -21,6 +21,7 @@
 #include "job/coroutine.h"
 #include "job/job.h"
 #include "job/job_word.h"
+#include "job/ledger.h"
 
 #include <stddef.h>
 
@@ -151,6 +152,8 @@ static struct kin_job *say_farewell(struct kin_job *job, kin_error *outcome,
         run_completions(job, outcome, farewell->parent, broken);
     if (job->kind == KIN__BLOCKING)
         kin__coroutine_tell_done(job);
+    if (kin__job_has_body(job))
+        kin__ledger_settled(job);
     if (farewell->parent || kin__job_has_body(job))
         kin_job_release(job);           /* the list's, or the machine's */
     kin__chance(KIN__CHANCE_FREED);

@@ -8,6 +8,7 @@
 #include "core/thread.h"
 #include "job/context.h"
 #include "job/coroutine.h"
+#include "job/ledger.h"
 
 #include <sched.h>
 #include <stddef.h>
@@ -34,6 +35,7 @@ uint32_t kin__job_lock_contended(struct kin_job *job)
 
 kin_job *kin_job_retain(kin_job *job)
 {
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_job_retain");
     if (job && job->kind != KIN__NON_CANCELLABLE)
         kin__job_retain(job);
     return job;
@@ -67,18 +69,21 @@ static void free_job(struct kin_job *job)
         break;
     default:
         leave_roots(job);
+        kin__ledger_job_gone(job);
         kin__free(job);
     }
 }
 
 void kin_job_release(kin_job *job)
 {
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_job_release");
     if (!job || job->kind == KIN__NON_CANCELLABLE)
         return;
     /* The last reference to one with a body: it is final, on no list, and
      * nobody can take another.  acquire: pairs with acq_rel below */
     if (kin__job_has_body(job)
         && atomic_load_explicit(&job->refs, memory_order_acquire) == 1) {
+        kin__ledger_check_last(job);
         free_job(job);
         return;
     }
@@ -107,6 +112,7 @@ static int new_bare(struct kin_job *parent, enum kin__job_kind kind,
     if (!job)
         return KIN_ENOMEM;
     kin__job_init(job, kind, KIN_JOB_ACTIVE);
+    kin__ledger_job(job);
     job->handles = ancestor_handles(parent);
     kin__job_attach(parent, job);
     *out = job;
@@ -115,18 +121,23 @@ static int new_bare(struct kin_job *parent, enum kin__job_kind kind,
 
 int kin_job_new(kin_job *parent, kin_job **job)
 {
-    return new_bare(parent, KIN__BARE, job, "kin_job_new");
+    KIN_TRY(new_bare(parent, KIN__BARE, job, "kin_job_new"));
+    kin__ledger_where(*job, __builtin_return_address(0));
+    return 0;
 }
 
 int kin_supervisor_new(kin_job *parent, kin_job **job)
 {
-    return new_bare(parent, KIN__SUPERVISOR, job, "kin_supervisor_new");
+    KIN_TRY(new_bare(parent, KIN__SUPERVISOR, job, "kin_supervisor_new"));
+    kin__ledger_where(*job, __builtin_return_address(0));
+    return 0;
 }
 
 static int complete_check(const struct kin_job *job, const char *function)
 {
     if (!job)
         return kin__misuse(KIN_EINVAL, function, "job is NULL");
+    kin__ledger_check(KIN__LEDGER_JOB, job, function);
     if (job->kind != KIN__BARE && job->kind != KIN__SUPERVISOR)
         return kin__misuse(KIN_ENOTSUP, function, "job \"%s\" has a body or a "
                            "value; it ends by itself", kin_job_name(job));
@@ -180,6 +191,7 @@ static bool is_one_of(const kin_job *job, int states, const char *function)
         kin__misuse(KIN_EINVAL, function, "job is NULL");
         return false;
     }
+    kin__ledger_check(KIN__LEDGER_JOB, job, function);
     return 1 << kin__job_state(job) & states;
 }
 
@@ -187,6 +199,7 @@ kin_job_state kin_job_state_of(const kin_job *job)
 {
     if (!job)
         kin__misuse(KIN_EINVAL, "kin_job_state_of", "job is NULL");
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_job_state_of");
     return job ? kin__job_state(job) : KIN_JOB_COMPLETED;
 }
 
@@ -209,6 +222,7 @@ const char *kin_job_name(const kin_job *job)
 {
     if (!job)
         kin__misuse(KIN_EINVAL, "kin_job_name", "job is NULL");
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_job_name");
     return kin__job_name(job);
 }
 
@@ -228,6 +242,7 @@ int kin_job_cancellation(kin_job *job, kin_error **cause)
     if (!job || !cause)
         return kin__misuse(KIN_EINVAL, "kin_job_cancellation", "%s is NULL",
                            job ? "cause" : "job");
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_job_cancellation");
     why = kin__job_cancellation(job);
     if (!why && kin__job_state(job) == KIN_JOB_COMPLETED)
         why = kin__error_make(KIN_ERROR_CANCELLATION, KIN_ECANCELED, job,
@@ -245,6 +260,7 @@ int kin_job_parent(kin_job *job, kin_job **parent)
     if (!job || !parent)
         return kin__misuse(KIN_EINVAL, "kin_job_parent", "%s is NULL",
                            job ? "parent" : "job");
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_job_parent");
     *parent = NULL;
     if (job->kind == KIN__NON_CANCELLABLE)
         return 0;
@@ -262,6 +278,7 @@ size_t kin_job_children(kin_job *job, kin_job **children, size_t room)
 
     if (!job)
         kin__misuse(KIN_EINVAL, "kin_job_children", "job is NULL");
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_job_children");
     if (!job || job->kind == KIN__NON_CANCELLABLE)
         return 0;
     word = kin__job_lock(job);
@@ -282,6 +299,7 @@ int kin_job_start(kin_job *job)
 {
     if (!job)
         return kin__misuse(KIN_EINVAL, "kin_job_start", "job is NULL");
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_job_start");
     return kin__job_start(job);
 }
 
@@ -305,6 +323,7 @@ void kin_job_cancel(kin_job *job, kin_error *cause)
         kin__misuse(KIN_EINVAL, "kin_job_cancel", "job is NULL");
         return;
     }
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_job_cancel");
     if (job->kind == KIN__NON_CANCELLABLE || kin_job_is_completed(job))
         return;
     cancellation = as_cancellation(job, cause);
@@ -322,6 +341,7 @@ void kin_job_cancel_children(kin_job *job, kin_error *cause)
         kin__misuse(KIN_EINVAL, "kin_job_cancel_children", "job is NULL");
         return;
     }
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_job_cancel_children");
     if (job->kind == KIN__NON_CANCELLABLE)
         return;
     cancellation = as_cancellation(job, cause);

@@ -6,6 +6,7 @@
 #include "core/spin.h"
 #include "job/coroutine.h"
 #include "job/job.h"
+#include "job/ledger.h"
 
 #include <stddef.h>
 
@@ -172,6 +173,7 @@ int kin_join(kin_job *job)
 
     if (!job)
         return kin__misuse(KIN_EINVAL, "kin_join", "job is NULL");
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_join");
     co = kin__suspending("kin_join", &err);
     if (!co)
         return err;
@@ -271,6 +273,7 @@ int kin_await(kin_deferred *deferred, void *value)
 
     if (!deferred)
         return kin__misuse(KIN_EINVAL, "kin_await", "deferred is NULL");
+    kin__ledger_check(KIN__LEDGER_JOB, job, "kin_await");
     co = kin__suspending("kin_await", &err);
     if (!co)
         return err;

@@ -8,6 +8,7 @@
 #include "job/context.h"
 #include "job/coroutine.h"
 #include "job/deadlock.h"
+#include "job/ledger.h"
 #include "kin/stack.h"
 
 #include <stdint.h>
@@ -145,6 +146,7 @@ int kin_launch_with(kin_scope *scope, kin_body *body,
     if (!scope || !body)
         return kin__misuse(KIN_EINVAL, "kin_launch", "%s is NULL",
                            scope ? "body" : "scope");
+    kin__ledger_check(KIN__LEDGER_SCOPE, scope, "kin_launch");
     KIN_TRY(check_options(options, "kin_launch"));
     return launch(KIN__LAUNCHED, scope, body, options, NULL, options->job);
 }
@@ -158,6 +160,7 @@ int kin_async_with(kin_scope *scope, kin_deferred **deferred, kin_body *body,
     if (!scope || !body || !deferred)
         return kin__misuse(KIN_EINVAL, "kin_async", "%s is NULL",
                            !scope ? "scope" : !body ? "body" : "deferred");
+    kin__ledger_check(KIN__LEDGER_SCOPE, scope, "kin_async");
     KIN_TRY(check_options(options, "kin_async"));
     err = launch(KIN__ASYNC, scope, body, options, NULL, &job);
     if (job && options->job)
@@ -202,6 +205,7 @@ static int run_on(struct kin__event_loop *loop, bool is_new, kin_body *body,
     err = kin__event_loop_run(loop, is_new, &done);
     KIN_CHECK(!err);                    /* prepared: there is a stack */
     err = outcome_of(job);
+    kin__ledger_report(job);
     kin_job_release(job);
     return err;
 }

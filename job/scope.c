@@ -5,6 +5,7 @@
 #include "job/context.h"
 #include "job/coroutine.h"
 #include "job/job.h"
+#include "job/ledger.h"
 
 static struct kin_scope *new_scope(struct kin_job *job, kin_context *context)
 {
@@ -18,6 +19,7 @@ static struct kin_scope *new_scope(struct kin_job *job, kin_context *context)
     scope->owns_context = true;
     /* relaxed: not published yet */
     atomic_store_explicit(&scope->refs, 1, memory_order_relaxed);
+    kin__ledger_add(KIN__LEDGER_SCOPE, scope);
     return scope;
 }
 
@@ -46,7 +48,9 @@ int kin_scope_new(kin_context *context, kin_scope **scope)
     if (!scope)
         return kin__misuse(KIN_EINVAL, "kin_scope_new",
                            "where the handle goes is NULL");
-    return scope_of(context ? context : kin_context_empty(), true, scope);
+    KIN_TRY(scope_of(context ? context : kin_context_empty(), true, scope));
+    kin__ledger_where(*scope, __builtin_return_address(0));
+    return 0;
 }
 
 int kin_main_scope(kin_scope **scope)
@@ -135,6 +139,7 @@ static void keep(kin_scope *scope)
 
 kin_scope *kin_scope_retain(kin_scope *scope)
 {
+    kin__ledger_check(KIN__LEDGER_SCOPE, scope, "kin_scope_retain");
     if (!scope || is_global(scope))
         return scope;
     if (is_object(scope))
@@ -147,6 +152,7 @@ kin_scope *kin_scope_retain(kin_scope *scope)
 
 void kin_scope_release(kin_scope *scope)
 {
+    kin__ledger_check(KIN__LEDGER_SCOPE, scope, "kin_scope_release");
     if (!scope || is_global(scope))
         return;
     if (!is_object(scope)) {
@@ -156,6 +162,7 @@ void kin_scope_release(kin_scope *scope)
     /* acq_rel: the last one sees what the others did; pairs with itself */
     if (atomic_fetch_sub_explicit(&scope->refs, 1, memory_order_acq_rel) != 1)
         return;
+    kin__ledger_gone(KIN__LEDGER_SCOPE, scope, "", NULL);
     kin_context_release(scope->context);
     kin_job_release(scope->job);
     kin__free(scope);

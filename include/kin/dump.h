@@ -78,6 +78,17 @@ int kin_dump(int fd);
  *         no thread or descriptor. */
 int kin_dump_on_signal(int signal);
 
+/* A debug build tells, when the outermost kin_run_blocking of a thread ends,
+ * what its fibers made and left: jobs that have ended, deferreds, scopes and
+ * contexts that were never released, and jobs made by hand that have not ended,
+ * with how many are below them and parked.  Not told is what was made outside;
+ * what was launched into kin_global_scope(), or into a scope made by hand, as
+ * long as it has not ended, for it may outlive; and a handle of which this call
+ * has said that it is kept on purpose.  In a release build nothing is told.
+ *
+ * Thread: any. */
+void kin_keep(const void *handle);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }
