@@ -2,34 +2,18 @@
  *
  * A free record is linked through its last word, so that the wait word near
  * its start keeps its generation. */
-#include "core/record.h"
+#include "core/record_internal.h"
 
 #include "core/check.h"
 #include "core/memory.h"
 #include "core/sanitize.h"
-#include "core/spin.h"
 
-#include <stddef.h>
-#include <stdint.h>
-
-#define SLAB_RECORDS 204        /* 64 KiB of them */
-#define BATCH        64         /* how many go to or come from the depot */
-
-struct free_record {
-    unsigned char used[KIN__RECORD_SIZE - 2 * sizeof(void *)];
-    struct free_record *next_batch;     /* in the depot, of a batch's first  */
-    struct free_record *next;
-};
+#define BATCH KIN__RECORD_BATCH
 
 _Static_assert(sizeof(struct free_record) == KIN__RECORD_SIZE, "layout");
 
-/* Batches of exactly BATCH records; guarded by lock. */
-static struct {
-    struct kin__spin lock;
-    struct free_record *batches;
-    struct free_record *strays;         /* of threads that ended             */
-    size_t stray_count;
-} depot;
+struct kin__record_depot kin__records;
+#define depot kin__records
 
 static struct free_record *pop_batch(void)
 {
@@ -43,7 +27,7 @@ static struct free_record *pop_batch(void)
     return batch;
 }
 
-static void push_batch(struct free_record *batch)
+void kin__record_push_batch(struct free_record *batch)
 {
     kin__spin_lock(&depot.lock);
     batch->next_batch = depot.batches;
@@ -51,21 +35,34 @@ static void push_batch(struct free_record *batch)
     kin__spin_unlock(&depot.lock);
 }
 
-/* A batch from a new slab; the rest of the slab becomes batches too. */
-static struct free_record *map_batch(void)
+static struct free_record *map_slab(void)
 {
+    size_t size = KIN__SLAB_RECORDS * KIN__RECORD_SIZE;
     void *memory;
-    struct free_record *records;
-    size_t count = SLAB_RECORDS / BATCH * BATCH;
 
-    if (kin__map(kin__page_round(count * KIN__RECORD_SIZE), &memory) != 0)
+    if (kin__map(kin__page_round(size), &memory) != 0)
         return NULL;
-    records = memory;
-    kin__lsan_root(memory, count * KIN__RECORD_SIZE);
-    for (size_t i = 0; i < count; i++)
+    if (!kin__record_slab_add(memory)) {
+        kin__unmap(memory, kin__page_round(size));
+        return NULL;
+    }
+    kin__lsan_root(memory, size);
+    return memory;
+}
+
+/* A batch from a fresh slab; the rest of the slab becomes batches too. */
+static struct free_record *slab_batch(void)
+{
+    struct free_record *records = kin__record_slab_take();
+
+    if (!records)
+        records = map_slab();
+    if (!records)
+        return NULL;
+    for (size_t i = 0; i < KIN__SLAB_RECORDS; i++)
         records[i].next = (i + 1) % BATCH ? &records[i + 1] : NULL;
-    for (size_t i = BATCH; i < count; i += BATCH)
-        push_batch(&records[i]);
+    for (size_t i = BATCH; i < KIN__SLAB_RECORDS; i += BATCH)
+        kin__record_push_batch(&records[i]);
     return records;
 }
 
@@ -90,7 +87,7 @@ static __attribute__((noinline)) bool refill(struct kin__thread *thread)
     if (!list)
         list = pop_strays(&count);
     if (!list) {
-        list = map_batch();
+        list = slab_batch();
         count = BATCH;
     }
     thread->records = list;
@@ -120,7 +117,7 @@ static __attribute__((noinline)) void spill(struct kin__thread *thread)
     thread->records = last->next;
     thread->record_count -= BATCH;
     last->next = NULL;
-    push_batch(batch);
+    kin__record_push_batch(batch);
 }
 
 void kin__record_put(struct kin__thread *thread, void *memory)

@@ -16,6 +16,8 @@
  * Larger classes have smaller magazines, and from 2 MiB on one stack each. */
 #include "core/stack_internal.h"
 
+#include "core/record.h"
+
 #include "core/environment.h"
 #include "core/memory.h"
 #include "core/overflow.h"
@@ -368,7 +370,7 @@ size_t kin_trim(void)
         cache->trims = now;
         empty_magazines(cache);
     }
-    return give_all();
+    return give_all() + kin__record_trim(kin__thread());
 }
 
 void kin_stack_set_limit_bytes(size_t bytes)

@@ -20,7 +20,7 @@
 #define BUSY             ((uint64_t)8)
 #define LATE             ((uint64_t)16)
 #define CALLING          ((uint64_t)32)
-#define GENERATION_SHIFT 8
+#define GENERATION_SHIFT KIN__GENERATION_SHIFT
 
 static uint64_t word_of(uint64_t generation, enum kin__wait_state state)
 {

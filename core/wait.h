@@ -40,6 +40,9 @@ enum kin__wait_state {
     KIN__WAIT_RESUMED, KIN__WAIT_CANCELLED
 };
 
+/* Where the generation begins in a wait word; 0 below it is IDLE. */
+enum { KIN__GENERATION_SHIFT = 8 };
+
 struct kin__wait {
     struct kin__runnable *runnable;     /* constant                          */
     uint64_t generation;                /* constant                          */
