@@ -425,6 +425,11 @@ test: | need-TEST test-programs ## builds and runs the tests of one configuratio
 	 tools/run-tests.sh $(or $(ROW),$(CONFIG)) $(O)/log$(RUN:%=-%) \
 	   $(RUN_BIN) $(RUN_SHELL)
 
+.PHONY: million
+million: ## a million fibers: their memory, their guards, and that it comes back
+	+@$(MAKE) -s $(O)/tests/job_million_test
+	@KIN_MILLION=1000000 $(O)/tests/job_million_test
+
 CHECKS ?= check-layers check-symbols check-headers check-orders check-tidy \
           check-tls check-env check-android check-words analyze bench-check \
           models fuzz
