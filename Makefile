@@ -41,6 +41,8 @@ MATRIX ?= gcc gcc-seeds gcc-debug gcc-lto clang clang-debug asan tsan boost arm6
 
 ROW_gcc         := CC=gcc
 ROW_gcc-seeds   := CC=gcc RUN=seeds
+ROW_asan-seeds  := CC=gcc SAN=address,undefined RUN=seeds
+ROW_tsan-seeds  := CC=gcc SAN=thread RUN=seeds
 ROW_gcc-debug   := CC=gcc DEBUG=1
 ROW_gcc-lto     := CC=gcc LTO=1
 ROW_clang       := CC=clang
@@ -60,6 +62,7 @@ ROW_fuzz        := CC=clang SAN=fuzzer-no-link,address,undefined
 VALGRIND_TESTS ?= core_fiber* core_stack* dispatch_main* job_scope* job_job*
 
 # The tests of scenarios that run on one thread, each in many orders; and which.
+# Under a sanitizer that takes minutes, so it is not part of MATRIX.
 SEEDS_TESTS ?= job_*_test job_*_sim
 SEEDS_CHECK ?= 1-200
 

@@ -22,7 +22,9 @@ enum kin__chance_place {
     KIN__CHANCE_BEGUN,      /* a wait: begun; is its owner cancelled?        */
     KIN__CHANCE_LINKS,      /* it: to be registered with what it waits for   */
     KIN__CHANCE_PARKS,      /* it: registered; decided already?              */
-    KIN__CHANCE_LEAVES,     /* a block: its body has ended, its timer runs   */
+    KIN__CHANCE_SETTLES,    /* it: decided, and not over                     */
+    KIN__CHANCE_DISARMS,    /* it, or a block: over, but its timer runs      */
+    KIN__CHANCE_LEAVES,     /* a block: its body has ended, its job has not  */
 
     /* On the next stack, of one that has left its own. */
     KIN__CHANCE_LEFT,       /* a wait: not marked as parked                  */

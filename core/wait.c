@@ -123,8 +123,10 @@ static void settle(struct kin__wait *wait)
 {
     struct kin__runnable *r = wait->runnable;
     uint64_t idle = word_of(wait->generation, KIN__WAIT_IDLE);
-    uint64_t word = quiet_word(r);
+    uint64_t word;
 
+    kin__chance(KIN__CHANCE_SETTLES);
+    word = quiet_word(r);
     if (wait->shared) {
         /* acquire: pairs with release in kin__wait_on_cancel() */
         while (!atomic_compare_exchange_weak_explicit(

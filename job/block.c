@@ -177,6 +177,7 @@ int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
     kin__timeout_if_due(co);
     kin__slice_off(co);
     end_job(co, block, code);
+    kin__chance(KIN__CHANCE_DISARMS);
     if (block->timer.fire)
         kin__stop_timer(&block->timer);
     co->current = block->scope.outer;

@@ -2,6 +2,7 @@
 #include "kin/timeout.h"
 #include "kin/checkpoint.h"
 
+#include "core/chance.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "dispatch/scheduler.h"
@@ -80,6 +81,7 @@ static int delay_until(struct kin__coroutine *co, int64_t deadline)
         kin__wait_end(&wait);
     else
         err = kin__wait_park(&wait);
+    kin__chance(KIN__CHANCE_DISARMS);
     if (wait.outcome != KIN__WAIT_IDLE)
         kin__stop_timer(&delay.timer);  /* also waits while it fires */
     if (err) {

@@ -10,8 +10,8 @@ enum { SEEDS = 300 };
 /* --- At every place ------------------------------------------------------ */
 
 static const char *const places[KIN__CHANCE_PLACES] = {
-    "BEGUN", "LINKS", "PARKS", "LEAVES", "LEFT", "HOPS", "ENDS", "WALKS",
-    "SEALED", "FINAL", "FREED",
+    "BEGUN", "LINKS", "PARKS", "SETTLES", "DISARMS", "LEAVES", "LEFT", "HOPS",
+    "ENDS", "WALKS", "SEALED", "FINAL", "FREED",
 };
 
 static unsigned long count_of(int place)
