@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "core/thread.h"
 #include "dispatch/dispatcher_more.h"
+#include "dispatch/os_thread.h"
 #include "dispatch/scheduler.h"
 
 #include <stddef.h>
@@ -215,6 +216,7 @@ struct blocking_frame {
     struct kin__done *done;
     bool is_new;
     bool has_looked;                /* called done->idle since it was woken  */
+    unsigned long slack;                /* of the thread before; 0: unknown  */
 };
 
 static struct kin_task *frame_poll(struct kin__frame *frame)
@@ -247,6 +249,8 @@ static void rest(struct blocking_frame *self)
         }
     }
     self->has_looked = false;
+    if (until != KIN_NEVER && until != 0)
+        kin__os_slack_less(&self->slack);
     kin__parker_wait(parker, until);
 }
 
@@ -287,6 +291,7 @@ int kin__event_loop_run(struct kin__event_loop *loop, bool is_new,
 
     kin__thread()->loop = loop;
     err = kin__frame_run(&frame.frame);
+    kin__os_slack_restore(&frame.slack);
     kin__thread()->loop = outer;
     if (is_new && is_owner(loop))
         kin__event_loop_close(loop);

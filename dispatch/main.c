@@ -387,24 +387,33 @@ static int run(struct pump *pump)
     return err;
 }
 
+/* Is there something to do?  Reads the clock only if a timer may be due. */
+static bool is_due(struct main_loop *self)
+{
+    int64_t deadline = kin__event_loop_deadline(&self->loop);
+
+    return deadline != KIN_NEVER && deadline <= kin_now();
+}
+
 int kin_main_pump(int64_t budget)
 {
     int err = 0;
     struct main_loop *self = attached_idle("kin_main_pump", &err);
     struct pump pump = {
         .frame = { .poll = pump_poll, .next = pump_next },
-        .main = self, .one_pass = budget == 0, .until = kin_after(budget),
+        .main = self, .one_pass = budget == 0,
     };
 
     if (!self)
         return err;
     if (budget < 0)
         return kin__misuse(KIN_EINVAL, "kin_main_pump", "budget is negative");
-    if (kin__event_loop_deadline(&self->loop) > kin_now()) {
+    if (!is_due(self)) {
         retract(self);
         if (kin__event_loop_deadline(&self->loop) != 0)
             return 0;                   /* nothing to do */
     }
+    pump.until = kin_after(budget);
     err = run(&pump);
     return err ? err : pump.slices;
 }

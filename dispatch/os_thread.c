@@ -25,6 +25,25 @@ int kin__os_thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     return err;
 }
 
+void kin__os_slack_less(unsigned long *saved)
+{
+    int slack;
+
+    if (*saved)
+        return;
+    slack = prctl(PR_GET_TIMERSLACK, 0UL, 0UL, 0UL, 0UL);
+    *saved = slack > 0 ? (unsigned long)slack : 1;
+    if (*saved > 1)
+        prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+}
+
+void kin__os_slack_restore(unsigned long *saved)
+{
+    if (*saved > 1)
+        prctl(PR_SET_TIMERSLACK, *saved, 0UL, 0UL, 0UL);
+    *saved = 0;
+}
+
 void kin__os_thread_enter(const char *name, int number)
 {
     char text[16];
