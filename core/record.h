@@ -13,7 +13,7 @@
 
 #include <stddef.h>
 
-#define KIN__RECORD_SIZE 320
+#define KIN__RECORD_SIZE 296
 
 /* NULL without memory.  What is in it is what the last user left.
  * Complexity: a few instructions from the thread's own list. */

@@ -85,9 +85,12 @@ kin_error *kin__error_of_result(int code)
 
 static int run_body(struct kin__coroutine *co)
 {
-    if (!co->starts_cancelled && kin__is_cancelled(co))
+    void *arg = co->value;
+
+    co->value = NULL;
+    if (!co->job.starts_cancelled && kin__is_cancelled(co))
         return kin__check_cancelled(co);
-    return KIN__CALL_GUARDED("the body", co->body, &co->scope, co->arg);
+    return KIN__CALL_GUARDED("the body", co->body, &co->scope, arg);
 }
 
 /* The body's code, as its error: a new reference; NULL: it has not failed. */
@@ -182,7 +185,8 @@ struct kin__coroutine *kin__coroutine_new(struct kin__thread *thread,
     co->runnable.parks = 0;
     co->runnable.dressed = kin__exceptions_exist() ? KIN__WEARS_EXCEPTIONS : 0;
     co->scope = (struct kin_scope){ .job = &co->job, .context = context,
-                                    .owns_context = owned };
+                                    .owns_context = owned,
+                                    .named = context->name };
     if (KIN__UNLIKELY(context->thread_elements)
         && kin__slice_prepare(&co->scope) != 0) {
         kin__record_put(thread, co);
@@ -191,18 +195,14 @@ struct kin__coroutine *kin__coroutine_new(struct kin__thread *thread,
     co->current = &co->scope;
     co->dispatcher = context->dispatcher ? context->dispatcher : kin_default();
     co->body = fn;
-    co->arg = options->arg;
     co->site = options->site;
-    co->value = NULL;
+    co->value = options->arg;
     co->on_undelivered = options->on_undelivered;
-    /* relaxed: not published yet */
-    atomic_store_explicit(&co->delivered, false, memory_order_relaxed);
-    co->named = context->name;
-    co->starts_cancelled = options->start == KIN_START_ATOMIC
-                        || options->start == KIN_START_UNDISPATCHED;
-    kin__coroutine_phase(co, KIN__PHASE_QUEUED);
     kin__job_init(&co->job, kind, options->start == KIN_START_LAZY
                                       ? KIN_JOB_NEW : KIN_JOB_ACTIVE);
+    co->job.starts_cancelled = options->start == KIN_START_ATOMIC
+                            || options->start == KIN_START_UNDISPATCHED;
+    kin__coroutine_phase(co, KIN__PHASE_QUEUED);
     kin__ledger_job(&co->job);
     return co;
 }
@@ -214,13 +214,21 @@ void kin__hand_back(void (*on_undelivered)(void *value), void *value)
     kin__no_suspend_end();
 }
 
+/* A value that the body has left and nobody has received. */
+static bool has_undelivered(const struct kin__coroutine *co)
+{
+    /* relaxed: the last reference has synchronised */
+    uint8_t phase = atomic_load_explicit(&co->job.phase, memory_order_relaxed);
+
+    return co->job.kind == KIN__ASYNC && co->on_undelivered && co->value
+        && phase != KIN__PHASE_QUEUED && phase != KIN__PHASE_RECEIVED;
+}
+
 void kin__coroutine_free(struct kin_job *job)
 {
     struct kin__coroutine *co = kin__coroutine_of_job(job);
 
-    /* relaxed: the last reference has synchronised */
-    if (job->kind == KIN__ASYNC && co->on_undelivered && co->value
-        && !atomic_load_explicit(&co->delivered, memory_order_relaxed))
+    if (KIN__UNLIKELY(has_undelivered(co)))
         kin__hand_back(co->on_undelivered, co->value);
     kin__ledger_job_gone(job);
     if (KIN__UNLIKELY(co->scope.worn))
@@ -242,7 +250,7 @@ bool kin__coroutine_tells_when_freed(const struct kin_job *job)
 
 void kin__coroutine_tell_done(struct kin_job *job)
 {
-    kin__done_set(kin__coroutine_of_job(job)->value);
+    kin__done_set(kin__coroutine_of_job(job)->done);
 }
 
 static int dispatch(struct kin__coroutine *co)

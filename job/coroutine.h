@@ -9,28 +9,19 @@
 #include "job/job.h"
 #include "kin/launch.h"
 
-/* What a coroutine does while it does not wait (core/wait.h). */
-enum kin__phase {
-    KIN__PHASE_QUEUED,              /* the body has not begun                */
-    KIN__PHASE_BEGUN,
-    KIN__PHASE_HOPS                 /* on its way to another dispatcher      */
-};
-
 struct kin__coroutine {
     struct kin__runnable runnable;  /* first                                 */
     struct kin_scope scope;         /* of its job                            */
     struct kin_scope *current;      /* the fiber's: its innermost scope      */
     kin_dispatcher *dispatcher;     /* the fiber's: where it runs now        */
     kin_body *body;                 /* constant, as what follows             */
-    void *arg;
     const char *site;
-    void *value;                    /* of an async, published by its end; of
-                                       a blocking one: whom to tell          */
-    void (*on_undelivered)(void *value);
-    _Atomic bool delivered;         /* somebody has received the value       */
-    bool starts_cancelled;          /* runs even if cancelled: ATOMIC, …     */
-    bool named;                     /* constant: its context has a name      */
-    _Atomic uint8_t phase;          /* enum kin__phase: for those who look on */
+    void *value;                    /* arg, before the body begins; of an
+                                       async: published by its end           */
+    union {
+        void (*on_undelivered)(void *value);
+        struct kin__done *done;     /* of a blocking one: whom to tell       */
+    };
     struct kin_job job;
 };
 
@@ -48,7 +39,7 @@ static inline void kin__coroutine_phase(struct kin__coroutine *co,
                                         enum kin__phase phase)
 {
     /* relaxed: it is only told */
-    atomic_store_explicit(&co->phase, (uint8_t)phase, memory_order_relaxed);
+    atomic_store_explicit(&co->job.phase, (uint8_t)phase, memory_order_relaxed);
 }
 
 /* The one whose fiber is running here; NULL off a fiber. */

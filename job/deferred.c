@@ -65,7 +65,7 @@ static void *receive(struct kin_job *job)
     }
     struct kin__coroutine *co = kin__coroutine_of_job(job);
 
-    atomic_store_explicit(&co->delivered, true, memory_order_relaxed);
+    kin__coroutine_phase(co, KIN__PHASE_RECEIVED);
     return co->value;
 }
 

@@ -188,14 +188,14 @@ static const char *phase_text(const struct sight *sight,
 {
     static const char *const phases[] = {
         [KIN__PHASE_QUEUED] = "queued", [KIN__PHASE_BEGUN] = "running",
-        [KIN__PHASE_HOPS] = "hop",
+        [KIN__PHASE_HOPS] = "hop", [KIN__PHASE_RECEIVED] = "ended",
     };
 
     if (sight->state == KIN__WAIT_RESUMED
         || sight->state == KIN__WAIT_CANCELLED)
         return "woken";
     /* relaxed: it is only told */
-    return phases[atomic_load_explicit(&co->phase, memory_order_relaxed)];
+    return phases[atomic_load_explicit(&co->job.phase, memory_order_relaxed)];
 }
 
 static void add_doing(struct kin__dump *dump, const struct sight *sight,

@@ -152,7 +152,7 @@ const char *kin__job_given_name(const struct kin_job *job)
 {
     const struct kin__coroutine *co = kin__coroutine_of_job(job);
 
-    return job->kind <= KIN__BLOCKING && co->named
+    return job->kind <= KIN__BLOCKING && co->scope.named
                ? kin__context_name(co->scope.context) : NULL;
 }
 

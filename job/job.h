@@ -43,6 +43,15 @@ enum kin__job_kind {
     KIN__NON_CANCELLABLE
 };
 
+/* What a coroutine does while it does not wait (core/wait.h): for those who
+ * look on.  Received: it has ended, and somebody has its value. */
+enum kin__phase {
+    KIN__PHASE_QUEUED,              /* the body has not begun                */
+    KIN__PHASE_BEGUN,
+    KIN__PHASE_HOPS,                /* on its way to another dispatcher      */
+    KIN__PHASE_RECEIVED
+};
+
 enum {
     KIN__JOB_STATE     = 7,
     KIN__JOB_LOCK      = 8,
@@ -59,6 +68,7 @@ enum kin__node_kind {
 struct kin__node {
     struct kin__node *prev, *next;
     enum kin__node_kind kind;
+    uint32_t number;                /* of struct kin_job, which shares it    */
 };
 
 struct KIN__ANALYZED(capability("job")) kin_job {
@@ -66,10 +76,23 @@ struct KIN__ANALYZED(capability("job")) kin_job {
     _Atomic uint32_t refs;
     uint8_t kind;                   /* enum kin__job_kind; constant          */
     bool handles;                   /* constant: keeps a child's failure     */
-    uint32_t pending;               /* guarded by LOCK                       */
-    uint32_t depth;                 /* constant once attached; 0: a root     */
-    struct kin__node child;         /* in parent's list; guarded by parent's */
-    struct kin__node list;          /* head; guarded by LOCK                 */
+    bool starts_cancelled;          /* constant, of a coroutine: it runs even
+                                       if cancelled: ATOMIC, …               */
+    _Atomic uint8_t phase;          /* of a coroutine: enum kin__phase       */
+    union {
+        struct kin__node child;     /* in parent's list; guarded by parent's */
+        struct {
+            unsigned char child_but_number[offsetof(struct kin__node, number)];
+            uint32_t depth;         /* constant once attached; 0: a root     */
+        };
+    };
+    union {
+        struct kin__node list;      /* head; guarded by LOCK                 */
+        struct {
+            unsigned char list_but_number[offsetof(struct kin__node, number)];
+            uint32_t pending;       /* guarded by LOCK                       */
+        };
+    };
     struct kin__node cursor;        /* of the one walk that cancels          */
     struct kin_job *parent;         /* guarded by LOCK; NULL: root, or final */
     struct kin_job *walk_up;        /* the cancelling walk's                 */
@@ -87,6 +110,7 @@ struct kin_scope {
     struct kin_scope *outer;        /* the fiber's: around this one          */
     _Atomic uint32_t refs;          /* of an object; 0: lives with its job   */
     bool owns_context;              /* else borrowed: see kin__scope_keep()  */
+    bool named;                     /* constant: its context has a name      */
     bool kept;                      /* guarded by the job's LOCK: somebody
                                        retains a scope that lives with it    */
     struct kin__worn *worn;         /* the fiber's: see slice.h; may be NULL */

@@ -130,7 +130,7 @@ static int launch(enum kin__job_kind kind, kin_scope *scope, kin_body *body,
         return KIN_ENOMEM;
     }
     if (done)
-        co->value = done;
+        co->done = done;
     if (out) {
         /* relaxed: not published yet */
         atomic_store_explicit(&co->job.refs, 2, memory_order_relaxed);

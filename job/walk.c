@@ -28,7 +28,7 @@ static bool tells_when_freed(const struct kin_job *job)
     const struct kin__coroutine *co = kin__coroutine_of_job(job);
 
     if (job->kind <= KIN__BLOCKING)
-        return co->on_undelivered
+        return (job->kind != KIN__BLOCKING && co->on_undelivered)
             || (co->scope.owns_context && co->scope.context->foreign);
     if (job->kind == KIN__DEFERRED)
         return kin__deferred_tells_when_freed(job);

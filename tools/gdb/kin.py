@@ -52,19 +52,30 @@ KINDS = ["launch", "async", "blocking", "scope", "supervisor_scope", "timeout",
          "job", "supervisor", "deferred", "non_cancellable"]
 STATES = ["new", "active", "completing", "cancelling", "cancelled",
           "completed"]
-PHASES = ["queued", "running", "hop"]
+PHASES = ["queued", "running", "hop", "ended"]
 
 
 # --- Reading ---------------------------------------------------------------
 
+def offset_of(type, member):
+    """Where that member begins, also one of an anonymous union or structure."""
+    for field in type.fields():
+        if field.name == member:
+            return field.bitpos // 8
+        if not field.name:
+            inner = offset_of(field.type, member)
+            if inner is not None:
+                return field.bitpos // 8 + inner
+    return None
+
+
 def container(pointer, type_name, member):
     """The structure of which *pointer is that member."""
     type = gdb.lookup_type(type_name)
-    for field in type.fields():
-        if field.name == member:
-            address = int(pointer) - field.bitpos // 8
-            return gdb.Value(address).cast(type.pointer())
-    raise gdb.GdbError("%s has no %s" % (type_name, member))
+    offset = offset_of(type, member)
+    if offset is None:
+        raise gdb.GdbError("%s has no %s" % (type_name, member))
+    return gdb.Value(int(pointer) - offset).cast(type.pointer())
 
 
 def text(value):
@@ -223,7 +234,7 @@ def doing(coroutine):
         return wait_text(runnable["wait"])
     if state in (RESUMED, CANCELLED):
         return "woken"
-    return PHASES[int(coroutine["phase"])]
+    return PHASES[int(coroutine["job"]["phase"])]
 
 
 def children_text(job):
