@@ -10,6 +10,7 @@
 #endif
 #include "core/memory.h"
 
+#include "core/check.h"
 #include "kin/error.h"
 
 #include <fcntl.h>
@@ -177,6 +178,34 @@ int kin__open(const char *path, int *fd)
         return -EMFILE;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
     return *fd < 0 ? -errno : 0;
+}
+
+/* The test double: a page is there if a page of the system's in it is. */
+static int resident_bigger_pages(char *start, size_t count,
+                                 unsigned char *resident, size_t page)
+{
+    unsigned char parts[64];
+    size_t n = page / (size_t)sysconf(_SC_PAGESIZE);
+
+    KIN_CHECK(n <= sizeof parts);
+    for (size_t i = 0; i < count; i++) {
+        if (mincore(start + i * page, page, parts) != 0)
+            return KIN_ENOMEM;
+        resident[i] = 0;
+        for (size_t k = 0; k < n; k++)
+            resident[i] |= parts[k];
+    }
+    return 0;
+}
+
+int kin__resident(void *start, size_t count, unsigned char *resident)
+{
+    size_t bigger = LOAD(page_double);
+
+    if (bigger)
+        return resident_bigger_pages(start, count, resident, bigger);
+    return mincore(start, count * kin__page_size(), resident) == 0
+        ? 0 : KIN_ENOMEM;
 }
 
 size_t kin__page_size(void)

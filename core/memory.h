@@ -43,6 +43,10 @@ int kin__event_fd(int flags, int *fd);
 /* A file to be read, closed on exec.  Errors: -errno. */
 int kin__open(const char *path, int *fd);
 
+/* Says of each of the `count` pages from start whether it is in memory.
+ * Errors: KIN_ENOMEM if one is not mapped. */
+int kin__resident(void *start, size_t count, unsigned char *resident);
+
 /* The system's page size, or a test's.  A power of two. */
 size_t kin__page_size(void);
 

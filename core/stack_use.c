@@ -14,7 +14,7 @@
  * So a figure is a lower bound: that deep it went.  What may be missed: a run
  * that was not measured and stays above an older mark of the same stack, or
  * jumps over its probe line (frames with an unused buffer); words written as
- * zero.  mincore() tells the pages that were touched from those that were not,
+ * zero.  kin__resident() tells the pages that were touched from those that were not,
  * so looking touches nothing.
  *
  * Runs are counted by each thread for itself in a small direct-mapped table
@@ -124,7 +124,7 @@ static char *deepest_use(const struct kin__stack *stack)
         bool is_found = false;
 
         touched = false;
-        if (n == 0 || mincore(start, n * page, resident) != 0)
+        if (n == 0 || kin__resident(start, n, resident) != 0)
             break;
         for (size_t i = 0; i < n && !is_found; i++) {
             char *from = start + i * page;

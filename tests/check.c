@@ -369,8 +369,20 @@ long long check_slow(long long duration)
     return duration * slowdown();
 }
 
+/* The library's double for the page size, where the program has it. */
+__attribute__((weak)) void kin__page_size_set(size_t size);
+
+static void set_page_size(void)
+{
+    const char *text = getenv("KIN_TEST_PAGE");
+
+    if (text && *text && kin__page_size_set)
+        kin__page_size_set(strtoul(text, NULL, 0));
+}
+
 void check_run_here(struct check_test *test)
 {
+    set_page_size();
     events = 0;
     finished = false;
     log_clear();

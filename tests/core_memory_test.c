@@ -131,6 +131,7 @@ TEST(advice_that_makes_no_sense_says_so)
 
 TEST(pages_can_be_made_bigger)
 {
+    kin__page_size_set(0);
     CHECK_EQ(kin__page_size(), sysconf(_SC_PAGESIZE));
     kin__page_size_set(65536);
     CHECK_EQ(kin__page_size(), 65536);
