@@ -7,7 +7,7 @@
 #   ANDROID_NDK=<path>         ABI=arm64-v8a|x86_64  API=24
 #   SAN=address|undefined|thread|address,undefined
 #   CONTEXT=boost              Boost.Context's switch in place of ours
-#   LTO=1  DEBUG=1
+#   LTO=1  DEBUG=1  HARDENED=1
 #   WERROR=1                   warnings are errors, as in `make check` and CI=true
 #   CFLAGS= CPPFLAGS= LDFLAGS= yours, after ours
 #   V=1                        shows the commands
@@ -36,7 +36,7 @@ ENVIRONMENT  := core/environment.c
 
 # ------------------------------------------------------------- test matrix
 
-MATRIX ?= gcc gcc-seeds gcc-debug gcc-lto clang clang-debug asan tsan boost arm64 valgrind \
+MATRIX ?= gcc gcc-seeds gcc-debug gcc-lto hardened clang clang-debug asan tsan boost arm64 arm64-16k arm64-64k valgrind \
           refuse
 
 ROW_gcc         := CC=gcc
@@ -45,12 +45,15 @@ ROW_asan-seeds  := CC=gcc SAN=address,undefined RUN=seeds
 ROW_tsan-seeds  := CC=gcc SAN=thread RUN=seeds
 ROW_gcc-debug   := CC=gcc DEBUG=1
 ROW_gcc-lto     := CC=gcc LTO=1
+ROW_hardened    := CC=gcc HARDENED=1 CPPFLAGS=-DKIN__THREAD_KEY=1
 ROW_clang       := CC=clang
 ROW_clang-debug := CC=clang DEBUG=1
 ROW_asan        := CC=gcc SAN=address,undefined
 ROW_tsan        := CC=gcc SAN=thread
 ROW_boost       := CC=gcc CONTEXT=boost
 ROW_arm64       := CC=gcc CROSS=aarch64-linux-gnu-
+ROW_arm64-16k   := CC=gcc CROSS=aarch64-linux-gnu- PAGE=16384
+ROW_arm64-64k   := CC=gcc CROSS=aarch64-linux-gnu- PAGE=65536
 ROW_valgrind    := CC=gcc RUN=valgrind
 ROW_refuse      := CC=gcc RUN=refuse
 ROW_refuse-asan := CC=gcc RUN=refuse SAN=address,undefined
@@ -102,7 +105,7 @@ comma    := ,
 COMPILER := $(notdir $(lastword $(CC)))
 IS_CLANG := $(findstring clang,$(COMPILER))
 CPU      := $(or $(ANDROID_CPU),$(firstword $(subst -, ,$(CROSS))),$(shell uname -m))
-CONFIG   := $(if $(ANDROID_CPU),android$(API)-$(ABI),$(CPU)-$(COMPILER))$(if $(DEBUG),-debug)$(if \
+CONFIG   := $(if $(ANDROID_CPU),android$(API)-$(ABI),$(CPU)-$(COMPILER))$(if $(DEBUG),-debug)$(if $(HARDENED),-hardened)$(if \
               $(LTO),-lto)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if \
               $(CONTEXT),-$(CONTEXT))$(if $(WERROR),-werror)
 O        := $(BUILD)/$(CONFIG)
@@ -168,6 +171,10 @@ ifdef SAN
   BASE_LDFLAGS += -fsanitize=$(SAN)
 else
   SO_LDFLAGS   += -Wl,-z,defs
+endif
+ifdef HARDENED
+  BASE_CFLAGS  += -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+                  -fstack-clash-protection
 endif
 ifdef LTO
   BASE_CFLAGS  += -flto
@@ -385,9 +392,14 @@ ifeq ($(RUN),refuse)
   RUN_BIN    := $(filter $(patsubst %,$(O)/tests/%,$(REFUSE_TESTS)),$(TEST_BIN))
 endif
 
+# With bigger pages: all but what takes its time for the sake of threads.
+ifdef PAGE
+  RUN_BIN := $(filter-out %_stress %_sim,$(RUN_BIN))
+endif
+
 # The shell tests and the examples belong to the plain configurations; the
 # shell tests run once, with gcc.
-PLAIN := $(if $(CROSS)$(SAN)$(LTO)$(DEBUG)$(CONTEXT)$(RUN),,yes)
+PLAIN := $(if $(CROSS)$(SAN)$(LTO)$(DEBUG)$(CONTEXT)$(RUN)$(HARDENED)$(PAGE),,yes)
 RUN_SHELL := $(if $(PLAIN),$(if $(IS_CLANG),,$(SHELL_TEST)))
 
 # Seconds for the programs of one configuration, and for all of `make check`.
@@ -422,10 +434,10 @@ test: | need-TEST test-programs ## builds and runs the tests of one configuratio
 	@O=$(O) SAME="BUILD=$(BUILD) CC=$(CC) WERROR=$(WERROR)" \
 	 $(if $(filter refuse,$(RUN)),KIN_REFUSE=1) \
 	 PREFIX_COMMAND="$(RUN_PREFIX)" OPTION=$(RUN_OPTION) TEST_TIME=$(TEST_TIME) \
-	 KIN_TEST_SLOWDOWN=$(SLOWDOWN) TESTS='$(TESTS)' \
+	 KIN_TEST_SLOWDOWN=$(SLOWDOWN) KIN_TEST_PAGE=$(PAGE) TESTS='$(TESTS)' \
 	 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
 	 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1:die_after_fork=0:atexit_sleep_ms=0 \
-	 tools/run-tests.sh $(or $(ROW),$(CONFIG)) $(O)/log$(RUN:%=-%) \
+	 tools/run-tests.sh $(or $(ROW),$(CONFIG)) $(O)/log$(RUN:%=-%)$(PAGE:%=-%) \
 	   $(RUN_BIN) $(RUN_SHELL)
 
 .PHONY: million

@@ -11,11 +11,11 @@
  *               together with that line counts as this run's.
  *   the others  only counted.
  *
- * So a figure is a lower bound: that deep it went.  What may be missed: a run
+ * So a figure is a lower bound: that deep it went. What may be missed: a run
  * that was not measured and stays above an older mark of the same stack, or
  * jumps over its probe line (frames with an unused buffer); words written as
- * zero.  kin__resident() tells the pages that were touched from those that were not,
- * so looking touches nothing.
+ * zero. kin__resident() tells the pages that were touched from those that
+ * were not, so looking touches nothing.
  *
  * Runs are counted by each thread for itself in a small direct-mapped table
  * (struct kin__stack_cache), and go from there into the common one, which has
