@@ -429,21 +429,29 @@ fuzz: ## drawn programs against models: FUZZ_TIME=600; KEEP=1 keeps what is new
 fuzz-run: $(FUZZ_BIN)
 	@tools/fuzz.sh $(FUZZ_TIME) $(BUILD)/fuzz $(FUZZ_BIN)
 
+# The soak is long where it is fast, and once.
+SOAK_SECONDS ?= $(if $(PLAIN),$(if $(IS_CLANG),4,$(if $(CI),60,4)),4)
+
 test: | need-TEST test-programs ## builds and runs the tests of one configuration
 	$(if $(TEST_SRC)$(SHELL_TEST),,$(error TESTS=$(TESTS): there are none))
 	@O=$(O) SAME="BUILD=$(BUILD) CC=$(CC) WERROR=$(WERROR)" \
 	 $(if $(filter refuse,$(RUN)),KIN_REFUSE=1) \
 	 PREFIX_COMMAND="$(RUN_PREFIX)" OPTION=$(RUN_OPTION) TEST_TIME=$(TEST_TIME) \
-	 KIN_TEST_SLOWDOWN=$(SLOWDOWN) KIN_TEST_PAGE=$(PAGE) TESTS='$(TESTS)' \
+	 KIN_TEST_SLOWDOWN=$(SLOWDOWN) KIN_TEST_PAGE=$(PAGE) \
+	 KIN_SOAK_SECONDS=$(SOAK_SECONDS) TESTS='$(TESTS)' \
 	 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
 	 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1:die_after_fork=0:atexit_sleep_ms=0 \
 	 tools/run-tests.sh $(or $(ROW),$(CONFIG)) $(O)/log$(RUN:%=-%)$(PAGE:%=-%) \
 	   $(RUN_BIN) $(RUN_SHELL)
 
-.PHONY: million
+.PHONY: million soak
 million: ## a million fibers: their memory, their guards, and that it comes back
 	+@$(MAKE) -s $(O)/tests/job_million_test
 	@KIN_MILLION=1000000 $(O)/tests/job_million_test
+
+soak: ## everything at once, for KIN_SOAK_SECONDS= (600): do the books balance?
+	+@$(MAKE) -s $(O)/tests/job_soak_stress
+	@KIN_SOAK_SECONDS=$(or $(KIN_SOAK_SECONDS),600) $(O)/tests/job_soak_stress
 
 CHECKS ?= check-layers check-symbols check-headers check-orders check-tidy \
           check-tls check-env check-android check-words analyze bench-check \
