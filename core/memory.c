@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 /* All relaxed: statistics, and settings made before the threads start. */
@@ -169,6 +171,13 @@ int kin__thread_create(pthread_t *thread, void *(*run)(void *), void *arg)
 int kin__event_fd(int flags, int *fd)
 {
     *fd = kin__fault() ? -1 : eventfd(0, EFD_CLOEXEC | flags);
+    return *fd < 0 ? KIN_EAGAIN : 0;
+}
+
+int kin__timer_fd(int *fd)
+{
+    *fd = kin__fault() ? -1 : timerfd_create(CLOCK_MONOTONIC,
+                                             TFD_NONBLOCK | TFD_CLOEXEC);
     return *fd < 0 ? KIN_EAGAIN : 0;
 }
 

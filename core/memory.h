@@ -40,6 +40,10 @@ int kin__thread_create(pthread_t *thread, void *(*run)(void *), void *arg);
 /* An eventfd, closed on exec.  Errors: KIN_EAGAIN. */
 int kin__event_fd(int flags, int *fd);
 
+/* A timerfd of the monotonic clock that does not block, closed on exec.
+ * Errors: KIN_EAGAIN. */
+int kin__timer_fd(int *fd);
+
 /* A file to be read, closed on exec.  Errors: -errno. */
 int kin__open(const char *path, int *fd);
 

@@ -93,10 +93,10 @@ static bool watch(int fd)
 
 static int tie_to(ALooper *looper)
 {
-    tie.timer = kin__fault() ? -1 : timerfd_create(CLOCK_MONOTONIC,
-                                                   TFD_NONBLOCK | TFD_CLOEXEC);
-    if (tie.timer < 0)
-        return KIN_EAGAIN;
+    int err = kin__timer_fd(&tie.timer);
+
+    if (err)
+        return err;
     tie.looper = looper;
     tie.fd = kin_main_fd();
     tie.set_to = KIN_NEVER;
