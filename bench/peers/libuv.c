@@ -1,7 +1,9 @@
 /* libuv.c -- libuv: no fibers, so a round trip is a callback that comes back.
- * The loop runs until the next unit is done; its foreign threads put what they
- * bring in a queue and send to its async handle, as one handle for many may
- * come together. */
+ * The loop runs until the unit is done.
+ *
+ * W14 has two answers.  busy: a queue, and one handle that is sent to for each
+ * entry, of which libuv makes as few wake-ups as it can.  handles: one for each
+ * who waits, which is libuv's own notion of what another thread resumes. */
 #include "bench/peers/foreign.h"
 
 #include <uv.h>
@@ -194,42 +196,71 @@ static struct answer *answers_take(void)
     return all;
 }
 
-static void answers_came(uv_async_t *async)
+static void answer_ran(long number, uv_loop_t *on)
 {
-    for (struct answer *a = answers_take(); a; a = a->next) {
-        inbox.sum += a->number;
-        if (++inbox.ran == inbox.expected) {
-            inbox.end = peer_now();
-            uv_stop(async->loop);
-        }
+    inbox.sum += number;
+    if (++inbox.ran == inbox.expected) {
+        inbox.end = peer_now();
+        uv_stop(on);
     }
 }
 
+static void answers_came(uv_async_t *async)
+{
+    for (struct answer *a = answers_take(); a; a = a->next)
+        answer_ran(a->number, async->loop);
+}
+
+/* The other way: its own loop, as a loop looks at all its handles each time. */
+static uv_loop_t crowd;
+static uv_async_t handles[FOREIGN_BUSY];
+
+static void handle_send(long number)
+{
+    uv_async_send(&handles[number]);
+}
+
+static void handle_came(uv_async_t *async)
+{
+    answer_ran(async - handles, async->loop);
+}
+
 /* Nanoseconds from the first answer to the last one's callback. */
-static int64_t answers_await(long n, void (*ask)(void))
+static int64_t answers_await(uv_loop_t *on, long n, void (*ask)(void))
 {
     inbox.expected = n;
     inbox.ran = inbox.sum = 0;
+    foreign.resume = on == &crowd ? handle_send : answer_send;
     ask();
-    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_run(on, UV_RUN_DEFAULT);
     return inbox.end - foreign.begin;
+}
+
+static void w14_init(void)
+{
+    uv_async_init(&loop, &inbox.async, answers_came);
+    uv_mutex_init(&inbox.lock);
+    inbox.last = &inbox.first;
+    uv_loop_init(&crowd);
+    for (int i = 0; i < FOREIGN_BUSY; i++)
+        uv_async_init(&crowd, &handles[i], handle_came);
+    foreign_start(answer_send);
 }
 
 static void w14(struct peer_ask ask)
 {
     (void)ask;
-    uv_async_init(&loop, &inbox.async, answers_came);
-    uv_mutex_init(&inbox.lock);
-    inbox.last = &inbox.first;
-    foreign_start(answer_send);
+    w14_init();
     for (;;) {
         int64_t wakes[FOREIGN_IDLE], elapsed;
 
         peer_next();
-        elapsed = answers_await(FOREIGN_BUSY, foreign_busy);
+        elapsed = answers_await(&loop, FOREIGN_BUSY, foreign_busy);
         peer_add("busy", "ns", elapsed, FOREIGN_BUSY, inbox.sum);
+        elapsed = answers_await(&crowd, FOREIGN_BUSY, foreign_busy);
+        peer_add("handles", "ns", elapsed, FOREIGN_BUSY, inbox.sum);
         for (int i = 0; i < FOREIGN_IDLE; i++)
-            wakes[i] = answers_await(1, foreign_idle);
+            wakes[i] = answers_await(&loop, 1, foreign_idle);
         peer_sort(wakes, FOREIGN_IDLE);
         peer_show("idle", "us", (double)wakes[FOREIGN_IDLE / 2] / 1e3,
                   FOREIGN_IDLE);
