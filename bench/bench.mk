@@ -16,7 +16,7 @@ NEED_BENCH_DEPS := $(NEED_BENCH) gnuplot-nox=gnuplot valgrind=valgrind
 -include $(wildcard $(BENCHES:=.d) $(O)/bench/*.d)
 
 .PHONY: bench bench-deps bench-kin bench-peers bench-publish bench-check \
-        bench-budget bench-profile
+        bench-budget bench-profile bench-page
 $(O)/bench/harness.o: OBJ_CFLAGS := -DBENCH_VERSION='"$(VERSION)"'
 $(BENCHES): $(O)/bench/%: $(O)/bench/%.o $(O)/bench/harness.o $(O)/bench/gauge.o \
              $(O)/libkin.a
@@ -52,6 +52,9 @@ bench-profile: $(HOT_PATHS) ## where the instructions of one hot path are: HOT=y
 
 bench-publish: $(HOT_PATHS) | need-BENCH ## puts the results in build/bench into docs/PERFORMANCE.md
 	@$(BENCH_RUN) --publish docs/PERFORMANCE.md --hot-paths $<
+
+bench-page: ## a full run, and its results into docs/PERFORMANCE.md
+	+@$(MAKE) bench; status=$$?; $(MAKE) bench-publish && exit $$status
 
 bench-deps: ## installs what the benchmarks and the peers need
 	@tools/need.sh $(NEED_BENCH_DEPS) $(NEED_PEERS)

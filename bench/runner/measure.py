@@ -6,8 +6,9 @@ import time
 from .program import Broken, Cannot, Program
 
 # Seconds that an implementation may take for a case that no bar compares it
-# in; beyond them it does no more than LEAST rounds.
-ENOUGH, LEAST = 10, 3
+# in; beyond them it does no more than LEAST rounds, and beyond LONG for each
+# of them, no more at all.
+ENOUGH, LEAST, LONG = 6, 3, 10
 
 
 class Series:
@@ -69,6 +70,13 @@ def attempt(series, action):
         series.program = None
 
 
+def is_slow(series, rounds):
+    """Has it done its share, by the rounds before this one?"""
+    if rounds >= LEAST:
+        return series.taken > ENOUGH
+    return rounds > 0 and series.taken > LONG * rounds
+
+
 def start(case, series):
     begun = time.monotonic()
     series.program = Program(series.path, case)
@@ -90,8 +98,7 @@ def run_case(workload, case, programs, rounds, compared):
         for series in order[first:] + order[:first]:
             if not series.runs():
                 continue
-            if number >= LEAST and series.taken > ENOUGH \
-                    and series.name not in compared:
+            if series.name not in compared and is_slow(series, number):
                 series.rounds.append(None)
                 continue
             attempt(series, lambda: one_round(workload, case, series))
