@@ -9,7 +9,7 @@
 set -u
 
 # What the model's comment says after ` *   word`.
-lines() { sed -n "/\*\//q; s/^ \*   \($1.*\)/\1/p" "$2"; }
+lines() { sed -n "s/^ \*   \($1.*\)/\1/p; /\*\//q" "$2"; }
 
 # One run, compiled by OPT; prints how many errors it found, or what went wrong.
 verify() {
