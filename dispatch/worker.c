@@ -257,7 +257,8 @@ static struct kin_task *find(struct kin__worker *worker)
     if (KIN__UNLIKELY(--worker->until_clock == 0))
         look_at_clock(worker);
     if (KIN__UNLIKELY(count_pick(permit) % KIN__PROBE == 0)) {
-        if (kin__permit_is_replaced(permit))
+        /* A searcher gives it up with its place, when it has found nothing. */
+        if (kin__permit_is_replaced(permit) && !worker->searching)
             return give_back(worker);
         task = take_shared(worker, 1);
     }

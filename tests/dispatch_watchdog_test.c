@@ -117,11 +117,11 @@ TEST(afterwards_no_more_run_at_once_than_before)
         counter_await(&done, finished + 4);
         counter_add(&gate, -1);
     }
-    do
-        kin__scheduler_get_stats(pool, &stats);
-    while (stats.free_permits != CORE);
     /* A worker that waits for a busy machine is not to be taken for blocked. */
     CHECK_EQ(kin__scheduler_set_blocked(pool, KIN_NEVER), LIMIT);
+    do
+        kin__scheduler_get_stats(pool, &stats);
+    while (stats.free_permits != CORE || stats.parked != stats.threads);
     for (int i = 0; i < TASKS; i++)
         post(cpu, be_inside, NULL);
     counter_await(&done, 3 * 4 + TASKS);
