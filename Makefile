@@ -361,6 +361,9 @@ $(filter $(O)/tests/dispatch_%,$(TEST_BIN)): $(OBJ_asm) $(OBJ_core) \
 $(filter-out $(O)/tests/asm_% $(O)/tests/core_% $(O)/tests/dispatch_%,\
   $(TEST_BIN)): $(OBJ)
 
+# The example for Android has no JNI but the tests'.
+$(O)/tests/job_android_test.o: OBJ_CFLAGS := -isystem tests/android
+
 # How the programs of this configuration are started, how much slower they
 # are than natively, and which of them.
 RUN_PREFIX := $(if $(SAN),$(shell setarch -R true 2>/dev/null && \
@@ -520,6 +523,7 @@ models: ## the hardest protocols, every interleaving of them, by spin
 
 analyze: ## clang proves who may suspend, who holds which spinlock; FIX=1 marks
 	@tools/need.sh clang=clang $(if $(EXAMPLES),$(NEED_SSL) $(NEED_UV))
-	@tools/suspends.sh $(if $(FIX),--fix) $(BASE_CPPFLAGS) -- \
+	@tools/suspends.sh $(if $(FIX),--fix) $(BASE_CPPFLAGS) \
+	  -isystem tests/android -- \
 	  $(filter %.c,$(SRC)) $(wildcard examples/*.c examples/*/*.c bench/*.c \
 	  tests/*.[ch])
