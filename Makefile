@@ -70,8 +70,10 @@ SEEDS_TESTS ?= job_*_test job_*_sim
 SEEDS_CHECK ?= 1-200
 
 # The tests that run with each call refused that the system may refuse
-# (tests/check_refuse.h); of these, those that refuse calls themselves do not.
-REFUSE_TESTS ?= $(filter-out job_memory_test job_threads_test, \
+# (tests/check_refuse.h); but those that refuse calls themselves, take their
+# time, or have a system of their own below them, do not.
+REFUSE_TESTS ?= $(filter-out job_memory_test job_threads_test job_signals_test \
+                job_blocked_test job_deadlock_test job_main_looper_test, \
                 $(basename $(notdir $(wildcard tests/job_*_test.c))))
 
 # TESTS="job_* core_fiber_test" restricts which test programs are built and run

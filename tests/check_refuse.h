@@ -12,7 +12,8 @@
  * cleans up; it may follow a pointer that it has not been given.  But
  *   - nothing crashes inside kin,
  *   - nothing hangs unless a check has failed before: kin has said that
- *     something went wrong, and the test has noticed,
+ *     something went wrong, and the test has noticed (what waits for memory
+ *     goes on when there is some again: after a second, in that case),
  *   - where no check fails, nothing is left behind (under LeakSanitizer).
  * It says how many runs were broken by a check; how many of these are untold:
  * the test has seen neither KIN_ENOMEM nor KIN_EAGAIN nor NULL, but an error

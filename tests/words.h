@@ -91,6 +91,7 @@ UNUSED BODY(await_deferred)
 #define LAUNCH_UNDER(parent, scope, body, ...)                            \
     do {                                                                  \
         kin_context *under_ = kin_context_of_job(parent);                 \
+        CHECK(under_ != NULL);                                            \
         MUST(kin_launch((scope), (body), __VA_ARGS__, .context = under_)); \
         kin_context_release(under_);                                      \
     } while (0)
