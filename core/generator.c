@@ -12,6 +12,7 @@
 #include "core/check.h"
 #include "core/fiber_switch.h"
 #include "core/fiber.h"
+#include "core/fork.h"
 #include "core/thread.h"
 
 #include <stdint.h>
@@ -75,7 +76,8 @@ static int new_check(kin_fiber_body *body, const kin_fiber_options *options)
 int kin_fiber_new_with(kin_fiber_body *body, const kin_fiber_options *options)
 {
     struct kin_fiber *fiber;
-    int err = new_check(body, options);
+    int err = kin__is_forked ? kin__fork_refuse("kin_fiber_new")
+                             : new_check(body, options);
 
     if (err)
         return err;

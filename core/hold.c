@@ -6,6 +6,7 @@
 #include "core/hold.h"
 
 #include "core/check.h"
+#include "core/fork.h"
 #include "core/memory.h"
 #include "core/run.h"
 #include "kin/lock.h"
@@ -74,6 +75,8 @@ int kin__hold_refuse(const char *function, const char *verb)
     struct kin__held *held = thread->held;
     char who[200];
 
+    if (kin__is_forked)
+        return kin__fork_refuse(function);
     if (!held || held->holder != thread->current)
         return kin__misuse(KIN_EPERM, function, "must not be called in a "
                            "callback, which cannot %s", verb);

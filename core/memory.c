@@ -30,6 +30,7 @@ static atomic_ulong hits;
 static atomic_ulong fail_number;        /* 0: none */
 static atomic_bool fail_forever;
 static atomic_long blocks;
+static atomic_bool threads_were_made;
 static atomic_size_t bytes_mapped;
 static atomic_size_t page_size;         /* 0: not asked yet */
 static atomic_size_t page_double;       /* 0: none */
@@ -165,7 +166,13 @@ int kin__thread_create(pthread_t *thread, void *(*run)(void *), void *arg)
 {
     if (kin__fault() || pthread_create(thread, NULL, run, arg) != 0)
         return KIN_EAGAIN;
+    STORE(threads_were_made, true);
     return 0;
+}
+
+bool kin__threads_were_made(void)
+{
+    return LOAD(threads_were_made);
 }
 
 int kin__event_fd(int flags, int *fd)

@@ -36,6 +36,7 @@ int kin__protect(void *start, size_t size, int protection);   /* mprotect */
 
 /* A joinable thread.  Errors: KIN_EAGAIN. */
 int kin__thread_create(pthread_t *thread, void *(*run)(void *), void *arg);
+bool kin__threads_were_made(void);
 
 /* An eventfd, closed on exec.  Errors: KIN_EAGAIN. */
 int kin__event_fd(int flags, int *fd);

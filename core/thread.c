@@ -15,6 +15,7 @@
  */
 #include "core/thread.h"
 
+#include "core/fork.h"
 #include "core/overflow.h"
 #include "core/record.h"
 #include "core/run.h"
@@ -122,6 +123,7 @@ static void once(void)
 {
     if (pthread_key_create(&key, thread_exit) != 0)
         key = NO_KEY;                       /* caches then leak at exit */
+    kin__fork_watch();
     kin__stack_cache_here = cache_here;
     kin__overflow_running = stack_running;
     if (!kin__overflow_describe)

@@ -7,6 +7,7 @@
 #include "kin/main.h"
 
 #include "core/check.h"
+#include "core/fork.h"
 #include "core/memory.h"
 #include "core/spin.h"
 #include "core/thread.h"
@@ -242,6 +243,8 @@ int kin_main_attach(void)
 {
     int err;
 
+    if (kin__is_forked)
+        return kin__fork_refuse("kin_main_attach");
     if (!take())
         return KIN_EALREADY;
     err = open_loop(&the_loop);
@@ -260,6 +263,10 @@ static struct main_loop *attached(const char *function, int *err)
 {
     struct main_loop *self = mine();
 
+    if (kin__is_forked) {
+        *err = kin__fork_refuse(function);
+        return NULL;
+    }
     if (self)
         return self;
     if (!kin_main_is_attached())

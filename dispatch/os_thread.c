@@ -1,6 +1,7 @@
 /* dispatch/os_thread.c -- see os_thread.h. */
 #include "dispatch/os_thread.h"
 
+#include "core/fork.h"
 #include "core/memory.h"
 
 #include <signal.h>
@@ -16,6 +17,7 @@ int kin__os_thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     sigset_t block, before;
     int err;
 
+    kin__fork_watch();
     sigfillset(&block);
     for (size_t i = 0; i < sizeof kept_signals / sizeof *kept_signals; i++)
         sigdelset(&block, kept_signals[i]);

@@ -4,6 +4,7 @@
  * goes on the list of the idle, from which each push takes one.  A pool is
  * kept alive by its threads too: the last of them, or the user, frees it. */
 #include "core/check.h"
+#include "core/fork.h"
 #include "core/memory.h"
 #include "core/parker.h"
 #include "core/run.h"
@@ -163,6 +164,8 @@ static int pool_dispatch(kin_dispatcher *self, kin_task *task)
     struct pool_thread *thread = NULL;
     bool closed;
 
+    if (KIN__UNLIKELY(kin__is_forked))
+        return kin__fork_refuse("a pool");
     kin__spin_lock(&pool->lock);
     closed = pool->closed;
     if (!closed) {
@@ -258,6 +261,8 @@ static int make(const char *function, int n, const char *name,
     if (n < 1)
         return kin__misuse(KIN_EINVAL, function,
                            "n is %d, must be at least 1", n);
+    if (kin__is_forked)
+        return kin__fork_refuse(function);
     if (n > MAX_THREADS)
         return KIN_EAGAIN;
     pool = pool_new(n, name);

@@ -1,6 +1,7 @@
 /* dispatch/scheduler.c -- Default and IO: their dispatchers, their threads. */
 #include "dispatch/scheduler_internal.h"
 
+#include "core/fork.h"
 #include "core/memory.h"
 #include "dispatch/os_thread.h"
 
@@ -322,11 +323,28 @@ static void init(struct kin__scheduler *scheduler, int core, int io_max,
 static struct kin__scheduler process;
 static pthread_once_t process_once = PTHREAD_ONCE_INIT;
 
+static int refuse_dispatch(kin_dispatcher *self, kin_task *task)
+{
+    (void)task;
+    return kin__fork_refuse(self->name);
+}
+
+/* There are no workers in the child of a fork. */
+static void refuse_all(void)
+{
+    static kin_dispatcher_ops refuse;
+
+    refuse = cpu_ops;
+    refuse.dispatch = refuse_dispatch;
+    process.cpu.ops = process.io.ops = &refuse;
+}
+
 static void init_process(void)
 {
     int cpus = kin__cpu_count();
 
     init(&process, cpus < 2 ? 2 : cpus, cpus < IO_MIN ? IO_MIN : cpus, "kin");
+    kin__fork_child = refuse_all;
     /* relaxed: published by pthread_once() */
     atomic_store_explicit(&process.watchdog.limit, BLOCKED_NS,
                           memory_order_relaxed);

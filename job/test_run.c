@@ -3,6 +3,7 @@
 #include "job/test_scheduler.h"
 
 #include "core/check.h"
+#include "core/fork.h"
 #include "core/environment.h"
 #include "core/error.h"
 #include "core/memory.h"
@@ -390,6 +391,8 @@ int kin_run_test_with(kin_body *body, const kin_test_options *options)
     struct kin__test_run run = { .first = NULL };
     int err;
 
+    if (kin__is_forked)
+        return kin__fork_refuse("kin_run_test");
     KIN_TRY(check_options(body, options));
     KIN_TRY(find_scheduler(options, &scheduler, &dispatcher));
     run.scheduler = scheduler;
