@@ -236,6 +236,7 @@ static bool end_quietly(struct kin_job *job)
 
     if (!may_end_quietly(job))
         return false;
+    kin__chance(KIN__CHANCE_ENDS);
     word = kin__job_lock(parent);
     quiet = is_quiet(job, refs);
     if (KIN__LIKELY(quiet)) {
@@ -261,10 +262,13 @@ static bool end_quietly(struct kin_job *job)
 /* Seals if there is nothing else to wait for. */
 static void complete(struct kin_job *job)
 {
-    uint32_t word = kin__job_lock(job) | KIN__JOB_BODY_DONE;
-    bool is_sealed = !job->pending && !is_over(word);
+    uint32_t word;
+    bool is_sealed;
     struct farewell farewell;
 
+    kin__chance(KIN__CHANCE_ENDS);
+    word = kin__job_lock(job) | KIN__JOB_BODY_DONE;
+    is_sealed = !job->pending && !is_over(word);
     if (is_sealed)
         word |= KIN__JOB_SEALED;
     if (is_sealed && state_of(word) == KIN_JOB_ACTIVE && !job->more) {
@@ -281,8 +285,8 @@ static void complete(struct kin_job *job)
 
 void kin__job_body_end(struct kin_job *job, kin_error *error)
 {
-    kin__chance(KIN__CHANCE_ENDS);
     if (KIN__UNLIKELY(error)) {
+        kin__chance(KIN__CHANCE_ENDS);
         kin__job_cancel(job, error);
         kin_error_release(error);
     } else if (end_quietly(job)) {
