@@ -73,7 +73,8 @@ SEEDS_CHECK ?= 1-200
 # (tests/check_refuse.h); but those that refuse calls themselves, take their
 # time, or have a system of their own below them, do not.
 REFUSE_TESTS ?= $(filter-out job_memory_test job_threads_test job_signals_test \
-                job_blocked_test job_deadlock_test job_main_looper_test, \
+                job_blocked_test job_deadlock_test job_main_looper_test \
+                job_million_test, \
                 $(basename $(notdir $(wildcard tests/job_*_test.c))))
 
 # TESTS="job_* core_fiber_test" restricts which test programs are built and run

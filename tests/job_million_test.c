@@ -5,7 +5,8 @@
  *
  * Launched, run to a first suspension, kept parked, cancelled all at once, and
  * over; every stack guarded, so many bytes each and no more, and the memory
- * back at the end.  And ten times as many that never park, in bounded memory. */
+ * back at the end.  And ten times as many that never park, in bounded
+ * memory. */
 #include "core/memory.h"
 #include "tests/counting_dispatcher.h"
 #include "tests/words.h"
@@ -166,7 +167,8 @@ static void check_guards(long n)
         FAIL("%ld mappings", mappings());
     for (int i = 0; i < SAMPLE; i++) {
         int pages = pages_to_the_guard(samples[i]);
-        if (pages < 1 || pages > (int)(KIN_STACK_SIZE_DEFAULT / (size_t)page) + 1)
+        int most = (int)(KIN_STACK_SIZE_DEFAULT / (size_t)page) + 1;
+        if (pages < 1 || pages > most)
             FAIL("stack %d ends in no guard: %d pages", i, pages);
     }
 }
