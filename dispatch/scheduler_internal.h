@@ -82,6 +82,7 @@ struct kin__worker {
     struct kin__scheduler *scheduler;   /* constant                          */
     struct kin__thread *thread;     /* constant, once it runs                */
     _Atomic clockid_t cpu_clock;    /* its thread's, once it runs            */
+    _Atomic int tid;                /* likewise                              */
 
     /* The worker's own. */
     struct kin__permit *permit, *last;

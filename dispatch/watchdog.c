@@ -2,8 +2,9 @@
  *
  * A thread of its own, for every worker may be blocked.  A few times within the
  * limit it looks at each permit: the same holder, the same tick (nothing has
- * been taken since) and next to no time on a processor, for as long as the
- * limit: then that worker sleeps in a fiber that should have been on IO.
+ * been taken since), next to no time on a processor, and a thread that would
+ * not run if it could, for as long as the limit: then that worker sleeps in a
+ * fiber that should have been on IO.
  *
  *   watchdog                        the worker, when it is back
  *   replaced = true                 sees `replaced` at its next probe
@@ -23,11 +24,14 @@
  * permit taken or the worker sees it asleep. */
 #include "dispatch/scheduler_internal.h"
 
+#include "core/memory.h"
 #include "dispatch/os_thread.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LOOKS        4          /* within the limit                          */
 #define LOOK_NS_MIN  KIN_MS(1)
@@ -42,9 +46,30 @@ void kin__watchdog_enter(struct kin__worker *worker)
 {
     clockid_t clock;
 
+    /* relaxed: a wrong one gives no time, a wrong thread no state */
     if (pthread_getcpuclockid(pthread_self(), &clock) == 0)
-        /* relaxed: a wrong one gives no time */
         atomic_store_explicit(&worker->cpu_clock, clock, memory_order_relaxed);
+    atomic_store_explicit(&worker->tid, (int)gettid(), memory_order_relaxed);
+}
+
+/* True if the worker's thread runs, or would if the machine were less busy: as
+ * far as the kernel tells. */
+static bool is_runnable(struct kin__worker *worker)
+{
+    char text[128], *state;
+    int fd;
+    ssize_t length;
+
+    /* relaxed: as above */
+    snprintf(text, sizeof text, "/proc/self/task/%d/stat",
+             atomic_load_explicit(&worker->tid, memory_order_relaxed));
+    if (kin__open(text, &fd) != 0)
+        return false;
+    length = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    state = strrchr(text, ')');         /* a name may hold anything */
+    return state && state[1] == ' ' && state[2] == 'R';
 }
 
 /* How long the worker's thread has run; -1 if that is not to be had. */
@@ -153,7 +178,7 @@ static bool has_moved(struct kin__permit *permit, struct kin__worker *holder,
     const struct kin__sight *sight = &permit->sight;
 
     return holder != sight->holder || tick_of(permit) != sight->tick || cpu < 0
-        || cpu - sight->cpu > every / BUSY_SHARE;
+        || cpu - sight->cpu > every / BUSY_SHARE || is_runnable(holder);
 }
 
 /* True if somebody has the permit. */
