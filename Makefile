@@ -398,9 +398,10 @@ ifeq ($(RUN),refuse)
   RUN_BIN    := $(filter $(patsubst %,$(O)/tests/%,$(REFUSE_TESTS)),$(TEST_BIN))
 endif
 
-# With bigger pages: all but what takes its time for the sake of threads.
+# With bigger pages: all but what takes its time for the sake of threads, or of
+# every call that can fail.
 ifdef PAGE
-  RUN_BIN := $(filter-out %_stress %_sim,$(RUN_BIN))
+  RUN_BIN := $(filter-out %_stress %_sim %/job_memory_test,$(RUN_BIN))
 endif
 
 # The shell tests and the examples belong to the plain configurations; the
