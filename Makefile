@@ -74,7 +74,7 @@ SEEDS_CHECK ?= 1-200
 # time, or have a system of their own below them, do not.
 REFUSE_TESTS ?= $(filter-out job_memory_test job_threads_test job_signals_test \
                 job_blocked_test job_deadlock_test job_main_looper_test \
-                job_million_test, \
+                job_million_test job_limits_test job_fork_test, \
                 $(basename $(notdir $(wildcard tests/job_*_test.c))))
 
 # TESTS="job_* core_fiber_test" restricts which test programs are built and run
