@@ -115,8 +115,8 @@ static struct kin_registration *new_registration(kin_job *job,
     if (!registration)
         return NULL;
     *registration = (struct kin_registration){
-        .node = { &registration->node, &registration->node,
-                  KIN__NODE_CALLBACK },
+        .node = { .prev = &registration->node, .next = &registration->node,
+                  .kind = KIN__NODE_CALLBACK },
         .job = kin_job_retain(job), .fn = fn, .arg = arg, .flags = flags,
         .state = LINKED, .refs = 2,
     };
