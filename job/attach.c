@@ -46,6 +46,7 @@ void kin__job_attach(struct kin_job *parent, struct kin_job *child)
         child->depth = parent->depth + 1;
         kin__node_append(&parent->list, &child->child);
         parent->pending++;
+        word |= KIN__JOB_PARENT;
     }
     kin__job_unlock(parent, word);
     if (is_over(word)) {

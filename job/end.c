@@ -201,14 +201,23 @@ void kin__job_finish(struct kin_job *job, kin_error **broken)
 
 /* --- The body has ended --------------------------------------------------- */
 
-/* Nobody but who ends it can have come to it, or left anything with it. */
-static bool is_quiet(const struct kin_job *job, uint32_t refs)
+/* Nobody but who ends it has a reference, or has come to it, or could come
+ * without one, as a child does: there has been none.  Without the parent's LOCK
+ * this may change at any moment. */
+static bool looks_quiet(const struct kin_job *job, uint32_t refs)
 {
     /* acquire: pairs with acq_rel in kin_job_release(); kin__job_word()
      * acquires what was done under its LOCK */
     return atomic_load_explicit(&((struct kin_job *)job)->refs,
                                 memory_order_acquire) == refs
-        && kin__job_word(job) == KIN_JOB_ACTIVE
+        && kin__job_word(job) == KIN_JOB_ACTIVE;
+}
+
+/* Nor has anybody left anything with it.  The parent is locked: who would come
+ * from there cannot. */
+static bool is_quiet(const struct kin_job *job, uint32_t refs)
+{
+    return looks_quiet(job, refs)
         && !job->pending && !job->more && job->list.next == &job->list;
 }
 
@@ -224,7 +233,7 @@ static bool may_end_quietly(const struct kin_job *job)
         && (job->kind <= KIN__ASYNC ? !kin__coroutine_tells_when_freed(job)
                                     : job->kind == KIN__SCOPE
                                       || job->kind == KIN__SUPERVISOR_SCOPE)
-        && is_quiet(job, own_refs(job));
+        && looks_quiet(job, own_refs(job));
 }
 
 /* Ends a job of which nobody knows; false if somebody does. */

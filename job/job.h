@@ -6,13 +6,14 @@
  *    |               v
  *    +--cancel--> CANCELLING --body and children ended--> CANCELLED
  *
- *   word: state (3 bits) | LOCK | BODY_DONE | SEALED
+ *   word: state (3 bits) | LOCK | BODY_DONE | SEALED | PARENT
  *
  *   LOCK       a spinlock on everything said to be guarded by it; held for a
  *              few instructions, never while calling out.  At most two at once:
  *              child before parent.
  *   BODY_DONE  the body has ended (or there is none to wait for any more)
  *   SEALED     the outcome is decided; a failure or child comes too late
+ *   PARENT     it has, or had, a child
  *
  * `pending` counts what the job waits for beside its body: attached children,
  * and walks over its list.  When BODY_DONE is set and pending is 0, whoever
@@ -56,7 +57,8 @@ enum {
     KIN__JOB_STATE     = 7,
     KIN__JOB_LOCK      = 8,
     KIN__JOB_BODY_DONE = 16,
-    KIN__JOB_SEALED    = 32
+    KIN__JOB_SEALED    = 32,
+    KIN__JOB_PARENT    = 64
 };
 
 enum kin__node_kind {
