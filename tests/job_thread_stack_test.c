@@ -32,6 +32,7 @@ __attribute__((noinline)) static void go_deep(void *arg)
     volatile char frame[FRAME];
 
     frame[0] = frame[FRAME - 1] = 1;
+    __asm__ volatile("" : : "r"(frame) : "memory");
     deep->lowest = __builtin_frame_address(0);
     if (!deep->highest)
         deep->highest = deep->lowest;
@@ -40,7 +41,8 @@ __attribute__((noinline)) static void go_deep(void *arg)
     deep->thread = gettid();
     if (++deep->depth < DEPTH)
         go_deep(deep);
-    (void)frame[0];
+    /* The frame is needed still: else clang makes a loop of this. */
+    __asm__ volatile("" : : "r"(frame) : "memory");
 }
 
 static void check_deep(void)
