@@ -53,7 +53,8 @@ static struct kin__entry *place_for(enum kin__ledger_kind kind,
         if (!bucket[i].is_live)
             entry = &bucket[i];
     if (entry)
-        *entry = (struct kin__entry){ .object = object, .kind = kind };
+        *entry = (struct kin__entry){ .object = object,
+                                      .kind = (uint8_t)kind };
     return entry;
 }
 
