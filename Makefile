@@ -8,6 +8,7 @@
 #   SAN=address|undefined|thread|address,undefined
 #   CONTEXT=boost              Boost.Context's switch in place of ours
 #   LTO=1  DEBUG=1  HARDENED=1
+#   HARD=1|2                   rare paths become common ones; see docs/TRUST.md
 #   WERROR=1                   warnings are errors, as in `make check` and CI=true
 #   CFLAGS= CPPFLAGS= LDFLAGS= yours, after ours
 #   V=1                        shows the commands
@@ -37,7 +38,7 @@ ENVIRONMENT  := core/environment.c
 # ------------------------------------------------------------- test matrix
 
 MATRIX ?= gcc gcc-seeds gcc-debug gcc-lto hardened clang clang-debug asan tsan boost arm64 arm64-16k arm64-64k valgrind \
-          refuse
+          refuse hard hard-slot
 
 ROW_gcc         := CC=gcc
 ROW_gcc-seeds   := CC=gcc RUN=seeds
@@ -46,6 +47,8 @@ ROW_tsan-seeds  := CC=gcc SAN=thread RUN=seeds
 ROW_gcc-debug   := CC=gcc DEBUG=1
 ROW_gcc-lto     := CC=gcc LTO=1
 ROW_hardened    := CC=gcc HARDENED=1 CPPFLAGS=-DKIN__THREAD_KEY=1
+ROW_hard        := CC=gcc HARD=1
+ROW_hard-slot   := CC=gcc HARD=2
 ROW_clang       := CC=clang
 ROW_clang-debug := CC=clang DEBUG=1
 ROW_asan        := CC=gcc SAN=address,undefined
@@ -108,7 +111,7 @@ comma    := ,
 COMPILER := $(notdir $(lastword $(CC)))
 IS_CLANG := $(findstring clang,$(COMPILER))
 CPU      := $(or $(ANDROID_CPU),$(firstword $(subst -, ,$(CROSS))),$(shell uname -m))
-CONFIG   := $(if $(ANDROID_CPU),android$(API)-$(ABI),$(CPU)-$(COMPILER))$(if $(DEBUG),-debug)$(if $(HARDENED),-hardened)$(if \
+CONFIG   := $(if $(ANDROID_CPU),android$(API)-$(ABI),$(CPU)-$(COMPILER))$(if $(DEBUG),-debug)$(if $(HARDENED),-hardened)$(HARD:%=-hard%)$(if \
               $(LTO),-lto)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if \
               $(CONTEXT),-$(CONTEXT))$(if $(WERROR),-werror)
 O        := $(BUILD)/$(CONFIG)
@@ -174,6 +177,9 @@ ifdef SAN
   BASE_LDFLAGS += -fsanitize=$(SAN)
 else
   SO_LDFLAGS   += -Wl,-z,defs
+endif
+ifdef HARD
+  BASE_CPPFLAGS += -DKIN_HARD=$(HARD)
 endif
 ifdef HARDENED
   BASE_CFLAGS  += -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
@@ -406,7 +412,7 @@ endif
 
 # The shell tests and the examples belong to the plain configurations; the
 # shell tests run once, with gcc.
-PLAIN := $(if $(CROSS)$(SAN)$(LTO)$(DEBUG)$(CONTEXT)$(RUN)$(HARDENED)$(PAGE),,yes)
+PLAIN := $(if $(CROSS)$(SAN)$(LTO)$(DEBUG)$(CONTEXT)$(RUN)$(HARDENED)$(HARD)$(PAGE),,yes)
 RUN_SHELL := $(if $(PLAIN),$(if $(IS_CLANG),,$(SHELL_TEST)))
 
 # Seconds for the programs of one configuration, and for all of `make check`.

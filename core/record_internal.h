@@ -8,7 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef KIN_HARD
+#define KIN__RECORD_BATCH 1
+#else
 #define KIN__RECORD_BATCH 64        /* how many go to or come from the depot */
+#endif
 #define KIN__SLAB_RECORDS 192       /* three batches, less than 64 KiB       */
 
 struct free_record {

@@ -14,7 +14,11 @@
 
 #include "core/thread.h"
 
+#if defined(KIN_HARD) && KIN_HARD == 1
+#define STREAK       0u                 /* the slot is never taken first     */
+#else
 #define STREAK       16u
+#endif
 #define CLOCK_PICKS  64u                /* at most, between two clock reads  */
 #define CLOCK_NS_MIN KIN_US(20)
 #define CLOCK_NS_MAX KIN_US(100)
@@ -201,7 +205,7 @@ static struct kin_task *pick_local(struct kin__permit *permit)
 {
     struct kin_task *task;
 
-    if (permit->streak < STREAK) {
+    if (permit->streak + 1 <= STREAK) {
         task = kin__slot_take(&permit->ring);
         if (task) {
             permit->streak++;

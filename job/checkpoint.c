@@ -27,7 +27,11 @@ int kin_yield(void)
     }
     if (KIN__UNLIKELY(kin__is_cancelled(co)))
         return kin__check_cancelled(co);
+#ifdef KIN_HARD
+    err = KIN_ENOTSUP;                  /* the long way: switches for certain */
+#else
     err = kin__event_loop_yield(thread, co->dispatcher);
+#endif
     if (KIN__UNLIKELY(err == KIN_ENOTSUP))
         err = yield_to_dispatcher(co);
     if (KIN__UNLIKELY(!err && kin__is_cancelled(co)))
