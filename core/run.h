@@ -62,6 +62,8 @@ struct kin__runnable_ops {
      * which may be another one. */
     void (*body)(struct kin__runnable *self, struct kin__thread *thread);
     void (*ready)(struct kin__runnable *self);  /* dispatches it; any thread */
+    kin_error *(*cancellation)(const void *owner);  /* why the owner of a wait
+                                       was cancelled: a new reference        */
     void (*refuse)(struct kin__runnable *self, int code); /* no stack for it */
     /* Its dispatcher took it and then closed: it must run elsewhere. */
     void (*reject)(struct kin__runnable *self, int code);

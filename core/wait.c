@@ -11,6 +11,7 @@
 #include "core/chance.h"
 #include "core/check.h"
 #include "core/clock.h"
+#include "core/spin.h"
 #include "core/thread.h"
 
 #include <sched.h>
@@ -58,19 +59,12 @@ void kin__wait_prepare(struct kin__wait *wait, struct kin__runnable *r,
     r->wait = wait;
 }
 
-void kin__wait_begin(struct kin__wait *wait, const void *owner)
+void kin__wait_begin(struct kin__wait *wait)
 {
-    struct kin__runnable *r = kin__thread()->current;
-
-    kin__wait_prepare(wait, r, owner);
-    /*   begin()                        cancel of the owner
-     *   1 wait_word = UNDECIDED        1 owner's state = cancelled
-     *   2 owner's state cancelled?     2 wait_word open?
-     * Either the fiber sees the cancellation or the canceller sees the wait.
-     * seq_cst exchange: pairs with seq_cst load in kin__wait_cancel_owned() */
-    atomic_exchange_explicit(&r->wait_word,
-                             word_of(wait->generation, KIN__WAIT_UNDECIDED),
-                             memory_order_seq_cst);
+    /* release: publishes *wait; pairs with acquire in lock() and claim() */
+    atomic_store_explicit(&wait->runnable->wait_word,
+                          word_of(wait->generation, KIN__WAIT_UNDECIDED),
+                          memory_order_release);
 }
 
 void kin__wait_open(struct kin__wait *wait)
@@ -95,9 +89,9 @@ static uint64_t quiet_word(struct kin__runnable *r)
     return word;
 }
 
-/* Moves the word from open to `state`; false if somebody has decided.  Waits
- * while the word is open but locked, which is for a few instructions. */
-static bool move_undecided(struct kin__wait *wait, enum kin__wait_state state)
+/* Moves the word from open to `to`; false if somebody has decided.  Waits while
+ * the word is open but locked, which is for a few instructions. */
+static bool move_undecided(struct kin__wait *wait, uint64_t to)
 {
     struct kin__runnable *r = wait->runnable;
     uint64_t expected = word_of(wait->generation, KIN__WAIT_UNDECIDED);
@@ -105,7 +99,7 @@ static bool move_undecided(struct kin__wait *wait, enum kin__wait_state state)
     /* release: publishes the saved stack; pairs with acquire in claim().
      * acquire: pairs with release in unlock() */
     while (!atomic_compare_exchange_strong_explicit(
-               &r->wait_word, &expected, word_of(wait->generation, state),
+               &r->wait_word, &expected, to,
                memory_order_acq_rel, memory_order_acquire)) {
         if (state_of(expected) != KIN__WAIT_UNDECIDED)
             return false;
@@ -137,56 +131,6 @@ static void settle(struct kin__wait *wait)
         /* relaxed: whoever finds IDLE does nothing */
         atomic_store_explicit(&r->wait_word, idle, memory_order_relaxed);
     }
-}
-
-/* Runs on the next stack.  If the wait was decided since, the fiber has to be
- * made runnable here: the one who decided saw it not parked. */
-static void publish(void *arg)
-{
-    struct kin__wait *wait = arg;
-    struct kin__runnable *r = wait->runnable;
-
-    kin__chance(KIN__CHANCE_LEFT);
-    if (!move_undecided(wait, KIN__WAIT_PARKED))
-        r->ops->ready(r);
-}
-
-int kin__wait_park(struct kin__wait *wait)
-{
-    struct kin__runnable *r = wait->runnable;
-    int err = 0;
-
-    kin__chance(KIN__CHANCE_PARKS);
-    /* relaxed: publish() and settle() look again */
-    if (state_of(atomic_load_explicit(&r->wait_word, memory_order_relaxed))
-        == KIN__WAIT_UNDECIDED) {
-        wait->since = kin__now_coarse();
-        err = kin__park(publish, wait);
-        if (err && !move_undecided(wait, KIN__WAIT_CANCELLED))
-            err = 0;                    /* decided meanwhile: no need to park */
-    }
-    settle(wait);
-    if (err)
-        wait->outcome = KIN__WAIT_CANCELLED;
-    return err;
-}
-
-int kin__wait_park_open(struct kin__wait *wait, void (*opens)(void *arg),
-                        void *arg)
-{
-    int err;
-
-    wait->since = kin__now_coarse();
-    err = kin__park(opens, arg);
-    if (KIN__LIKELY(!err))
-        settle(wait);
-    return err;
-}
-
-void kin__wait_end(struct kin__wait *wait)
-{
-    if (!move_undecided(wait, KIN__WAIT_IDLE))
-        settle(wait);
 }
 
 /* Locks *wait of that generation; 0 if it is over.  `decided_too` is only for
@@ -356,13 +300,93 @@ static void cancel_locked(struct kin__runnable *r, uint64_t locked,
     decided(r, state_of(locked));
 }
 
+static bool owner_is_alive(const struct kin__wait *wait)
+{
+    /* relaxed: publish() has ordered it */
+    uint32_t word = wait->owner_word
+        ? atomic_load_explicit(wait->owner_word, memory_order_relaxed) : 0;
+
+    return !wait->owner_word || wait->owner_alive >> (word & 7) & 1;
+}
+
+/* Runs on the next stack.  If the wait was decided since, the fiber has to be
+ * made runnable here: the one who decided saw it not parked.
+ *
+ *   publish()                      cancel of the owner
+ *   1 wait_word = PARKED (RMW)     1 owner_word = cancelled (RMW)
+ *   2 owner_word cancelled?        2 wait_word open?
+ * Either the one sees the cancellation, or the other the wait.  BUSY keeps the
+ * fiber, and so its owner, from going on in between.  The locked operation of
+ * 1 and seq_cst: pair with seq_cst load in kin__wait_cancel_owned() */
+static void publish(void *arg)
+{
+    struct kin__wait *wait = arg;
+    struct kin__runnable *r = wait->runnable;
+    uint64_t parked = word_of(wait->generation, KIN__WAIT_PARKED);
+    kin_error *cause;
+
+    kin__chance(KIN__CHANCE_LEFT);
+    if (!move_undecided(wait, parked | BUSY)) {
+        r->ops->ready(r);
+        return;
+    }
+    kin__full_barrier_after_rmw();
+    if (KIN__LIKELY(owner_is_alive(wait))) {
+        /* release: pairs with acquire in lock() and claim() */
+        atomic_store_explicit(&r->wait_word, parked, memory_order_release);
+        return;
+    }
+    cause = r->ops->cancellation(wait->owner);
+    cancel_locked(r, parked, cause);
+    kin_error_release(cause);
+}
+
+int kin__wait_park(struct kin__wait *wait)
+{
+    struct kin__runnable *r = wait->runnable;
+    int err = 0;
+
+    kin__chance(KIN__CHANCE_PARKS);
+    /* relaxed: publish() and settle() look again */
+    if (state_of(atomic_load_explicit(&r->wait_word, memory_order_relaxed))
+        == KIN__WAIT_UNDECIDED) {
+        wait->since = kin__now_coarse();
+        err = kin__park(publish, wait);
+        if (err && !move_undecided(wait, word_of(wait->generation,
+                                                 KIN__WAIT_CANCELLED)))
+            err = 0;                    /* decided meanwhile: no need to park */
+    }
+    settle(wait);
+    if (err)
+        wait->outcome = KIN__WAIT_CANCELLED;
+    return err;
+}
+
+int kin__wait_park_open(struct kin__wait *wait, void (*opens)(void *arg),
+                        void *arg)
+{
+    int err;
+
+    wait->since = kin__now_coarse();
+    err = kin__park(opens, arg);
+    if (KIN__LIKELY(!err))
+        settle(wait);
+    return err;
+}
+
+void kin__wait_end(struct kin__wait *wait)
+{
+    if (!move_undecided(wait, word_of(wait->generation, KIN__WAIT_IDLE)))
+        settle(wait);
+}
+
 bool kin__wait_cancel_owned(struct kin__runnable *r, const void *owner,
                             kin_error *cause)
 {
     uint64_t word, locked;
 
     for (;;) {
-        /* seq_cst: pairs with seq_cst exchange in kin__wait_begin() */
+        /* seq_cst: pairs with the locked operation in publish() */
         word = atomic_load_explicit(&r->wait_word, memory_order_seq_cst);
         if (!is_open(word))
             return false;

@@ -47,6 +47,10 @@ struct kin__wait {
     struct kin__runnable *runnable;     /* constant                          */
     uint64_t generation;                /* constant                          */
     const void *owner;      /* constant: whose cancellation ends it, or NULL */
+    const _Atomic uint32_t *owner_word; /* constant: bit n of owner_alive says
+                                       if state n, its three lowest bits,
+                                       lets the wait go on; NULL: it does    */
+    uint32_t owner_alive;               /* constant                          */
     bool shared;            /* the pair was handed to the user; the fiber's  */
 
     /* For those who look on: set by who begins it, before it parks. */
@@ -66,20 +70,23 @@ struct kin__wait {
     void *value;
 };
 
-/* Begins a wait of the running runnable, in *wait.  From now on the pair
- * (wait->runnable, wait->generation) may be handed out.  owner: an address by
- * which kin__wait_cancel knows that the wait is meant, or NULL. */
-void kin__wait_begin(struct kin__wait *wait, const void *owner);
-
-/* The short way, for what is registered only when the fiber has left its stack,
- * so that nobody finds it half-way.  prepare fills *wait in, for the running
- * runnable; nobody can see it.  park_open parks and calls opens(arg) on the
- * next stack, which is to call kin__wait_open first, and from that moment has
- * to reckon with the fiber going on: *wait and arg are there only as long as
- * it keeps the fiber from settling.  Returns as kin__wait_park, but KIN_ENOMEM
- * leaves no outcome: the wait was never open. */
+/* Fills *wait in, for `running`, the running runnable; nobody can see it yet.
+ * owner: an address by which kin__wait_cancel_owned knows that the wait is
+ * meant, or NULL. */
 void kin__wait_prepare(struct kin__wait *wait, struct kin__runnable *running,
                        const void *owner);
+
+/* Begins a prepared wait.  From now on the pair (wait->runnable,
+ * wait->generation) may be handed out.  An owner that is cancelled just now may
+ * not see it: if it parks, owner_word is looked at once more. */
+void kin__wait_begin(struct kin__wait *wait);
+
+/* The short way, for what is registered only when the fiber has left its stack,
+ * so that nobody finds it half-way: parks a prepared wait and calls opens(arg)
+ * on the next stack, which is to call kin__wait_open first, and from that
+ * moment has to reckon with the fiber going on: *wait and arg are there only as
+ * long as it keeps the fiber from settling.  Returns as kin__wait_park, but
+ * KIN_ENOMEM leaves no outcome: the wait was never open. */
 int kin__wait_park_open(struct kin__wait *wait, void (*opens)(void *arg),
                         void *arg) KIN_SUSPENDS;
 void kin__wait_open(struct kin__wait *wait);

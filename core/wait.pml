@@ -26,9 +26,9 @@
  *   RUN -DSHARED -DWAKERS=1 -DREGISTRAR -DONCE
  *   RUN -DSHARED -DWAKERS=2 -DONCE
  *
- *   BREAK_BEGIN       begin: the word is stored with release, not exchanged
- *   BREAK_LATE        begin: the owner is looked at before, not after
- *   BREAK_PUBLISH     publish: the exchange is relaxed
+ *   BREAK_BEGIN       begin: the word is stored relaxed
+ *   BREAK_LATE        publish: the owner is not looked at once more
+ *   BREAK_HOLD        publish: BUSY is not set while the owner is looked at
  *   BREAK_READY       publish: who finds it decided does not make it ready
  *   BREAK_CLAIM       wake: takes an open word though it is BUSY
  *   BREAK_UNLOCK      unlock: the word is stored relaxed
@@ -37,7 +37,7 @@
  *   BREAK_GENERATION  wake: does not compare the generation
  *   BREAK_CALLING     a callback runs without CALLING
  *   BREAK_OPEN        open: the word is stored relaxed
- *   BREAK_BARRIER     join: no barrier between opening and the look at the owner
+ *   BREAK_BARRIER     no barrier between opening and the look at the owner
  *   BREAK_LINK        join: who is cancelled does not wait to be registered   */
 #define THREADS 7
 #define WORD     1
@@ -267,15 +267,11 @@ inline on_cancel(t, g)
 /* --- The fiber ------------------------------------------------------------ */
 
 /* move_undecided(): done says whether it did. */
-inline move_undecided(t, g, s)
+inline move_undecided(t, g, to)
 {
     do
     :: LOAD(t, WORD) == word_of(g, UNDECIDED) ->
-#ifdef BREAK_PUBLISH
-       CAS_RELAXED(t, WORD, word_of(g, UNDECIDED), word_of(g, s), done);
-#else
-       CAS(t, WORD, word_of(g, UNDECIDED), word_of(g, s), done);
-#endif
+       CAS(t, WORD, word_of(g, UNDECIDED), to, done);
        if
        :: done -> break
        :: else
@@ -307,22 +303,17 @@ inline settle(t, g, shared)
     done = false
 }
 
-/* kin__wait_begin() and kin__cancel_if_late() */
+/* kin__wait_begin_in() */
 inline begin(t, g)
 {
     alive[g] = true;
     STORE(t, WAIT, g);
-#ifdef BREAK_LATE
-    LOAD_SC(t, OWNER, late);
-#endif
 #ifdef BREAK_BEGIN
-    STORE_RELEASE(t, WORD, word_of(g, UNDECIDED));
+    STORE(t, WORD, word_of(g, UNDECIDED));
 #else
-    RMW(t, WORD, word, word_of(g, UNDECIDED));
+    STORE_RELEASE(t, WORD, word_of(g, UNDECIDED));
 #endif
-#ifndef BREAK_LATE
-    LOAD_SC(t, OWNER, late);
-#endif
+    late = LOAD(t, OWNER);
     if
     :: late -> cancel(t, g)
     :: else
@@ -333,9 +324,27 @@ inline begin(t, g)
 /* The fiber is off its stack; publish(). */
 inline publish(t, g)
 {
-    move_undecided(t, g, PARKED);
+#ifdef BREAK_HOLD
+    move_undecided(t, g, word_of(g, PARKED));
+#else
+    move_undecided(t, g, word_of(g, PARKED) | BUSY);
+#endif
     if
-    :: done
+    :: done ->
+#ifndef BREAK_BARRIER
+       ALL_OUT(t);                                  /* the full barrier     */
+#endif
+#ifndef BREAK_LATE
+       late = LOAD(t, OWNER);
+#endif
+       if
+       :: late -> got = word_of(g, PARKED); cancel_locked(t, g); got = 0
+       :: else ->
+#ifndef BREAK_HOLD
+          STORE_RELEASE(t, WORD, word_of(g, PARKED))
+#endif
+       fi;
+       late = false
     :: else ->
 #ifndef BREAK_READY
        make_ready(t)
@@ -359,7 +368,7 @@ inline begin_and_end(t, g)
     STORE(t, OUTCOME, IDLE);
     STORE(t, CALLBACK, 0);
     begin(t, g);
-    move_undecided(t, g, IDLE);
+    move_undecided(t, g, word_of(g, IDLE));
     if
     :: done -> done = false
     :: else -> settle(t, g, false)

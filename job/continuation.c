@@ -67,19 +67,19 @@ KIN_SUSPENDS
 static int suspend(struct kin__coroutine *co, kin_suspend_fn *start, void *arg,
                    struct kin_job *owner)
 {
+    struct kin__thread *thread = kin__thread();
     struct kin__wait wait;
     int err;
 
-    kin__wait_begin(&wait, owner);
+    kin__wait_begin_in(&wait, co, owner);
     wait.shared = true;
     wait.what = owner ? "suspend_cancellable" : "suspend";
-    kin__cancel_if_late(&wait, owner);
-    kin__no_suspend_begin();
+    thread->no_suspend++;
     err = KIN__CALL_GUARDED("the start of a suspension", call_start,
                             (&(struct start){
                                 start, { wait.runnable, wait.generation }, arg
                             }), NULL);
-    kin__no_suspend_end();
+    thread->no_suspend--;               /* it could not go to another one */
     if (err < 0) {
         kin__wait_end(&wait);
         if (wait.outcome == KIN__WAIT_RESUMED && wait.on_undelivered)

@@ -52,6 +52,8 @@ static void ready(struct kin__runnable *runnable)
     kin_dispatcher *dispatcher = co->dispatcher;
     int err;
 
+    if (kin__event_loop_push(kin__thread(), dispatcher, &runnable->task))
+        return;
     if (runs_in_place(dispatcher)) {
         kin__run_in_place(&runnable->task);
         return;
@@ -152,10 +154,15 @@ static void describe(struct kin__runnable *runnable, char *buffer, size_t size)
         kin__job_path(&co->job, buffer + length, size - length);
 }
 
+static kin_error *cancellation(const void *owner)
+{
+    return kin__job_cancellation((struct kin_job *)owner);
+}
+
 static const struct kin__runnable_ops coroutine_ops = {
-    .body = body, .ready = ready, .refuse = refuse, .reject = reject,
-    .describe = describe, .leave = kin__slice_leave,
-    .enter = kin__slice_enter,
+    .body = body, .ready = ready, .cancellation = cancellation,
+    .refuse = refuse, .reject = reject, .describe = describe,
+    .leave = kin__slice_leave, .enter = kin__slice_enter,
 };
 
 /* Before main(): here, for whatever launches has this file. */

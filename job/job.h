@@ -337,13 +337,10 @@ int kin__job_wait(struct kin__coroutine *co, struct kin_job *job,
                   struct kin_job *owner, const char *what,
                   kin_error **cause) KIN_SUSPENDS;
 
-/* A cancellation of owner that came before the wait began did not see it: sees
- * to that.  The other half of kin__wait_begin's picture. */
-void kin__cancel_if_late(struct kin__wait *wait, struct kin_job *owner);
-
-/* Begins a wait that the cancellation of owner ends, also one that came before;
- * owner may be NULL. */
-void kin__wait_begin_in(struct kin__wait *wait, struct kin_job *owner);
+/* Begins a wait of the running fiber, co's, that the cancellation of owner
+ * ends, also one that came before; owner may be NULL. */
+void kin__wait_begin_in(struct kin__wait *wait, struct kin__coroutine *co,
+                        struct kin_job *owner);
 
 /* --- Callbacks (completion.c) --------------------------------------------- */
 

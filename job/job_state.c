@@ -142,7 +142,7 @@ static void cancel_wait(struct kin_job *job)
     if (!runner)
         return;
     /* seq_cst, a change of nothing: the state before the look at the wait;
-     * pairs with seq_cst in kin__cancel_if_late() */
+     * pairs with publish() of wait.c */
     atomic_fetch_or_explicit(&job->word, 0, memory_order_seq_cst);
     cause = kin__job_cancellation(job);
     kin__wait_cancel_owned(runner, job, cause);

@@ -52,20 +52,20 @@ static void cancel_late(struct kin__runnable *runnable, uint64_t generation,
     kin_error_release(cause);
 }
 
-void kin__cancel_if_late(struct kin__wait *wait, struct kin_job *owner)
+void kin__wait_begin_in(struct kin__wait *wait, struct kin__coroutine *co,
+                        struct kin_job *owner)
 {
+    kin__wait_prepare(wait, &co->runnable, owner);
+    if (owner) {
+        wait->owner_word = &owner->word;
+        wait->owner_alive = 1u << KIN_JOB_ACTIVE | 1u << KIN_JOB_COMPLETING;
+    }
+    kin__wait_begin(wait);
     kin__chance(KIN__CHANCE_BEGUN);
-    /* seq_cst: pairs with seq_cst in cancel_wait() of job_state.c; see the
-     * picture in kin__wait_begin() */
+    /* relaxed: a cancellation of just now is seen when it parks */
     if (owner && !is_active(atomic_load_explicit(&owner->word,
-                                                 memory_order_seq_cst)))
+                                                 memory_order_relaxed)))
         cancel_late(wait->runnable, wait->generation, owner);
-}
-
-void kin__wait_begin_in(struct kin__wait *wait, struct kin_job *owner)
-{
-    kin__wait_begin(wait, owner);
-    kin__cancel_if_late(wait, owner);
 }
 
 struct job_wait {
@@ -319,7 +319,7 @@ static int wait_for_all(struct kin__coroutine *co, struct kin_job *const *jobs,
     size_t made;
     int err = 0;
 
-    kin__wait_begin_in(&wait, co->current->job);
+    kin__wait_begin_in(&wait, co, co->current->job);
     wait.what = "await_all";
     all.runnable = wait.runnable;
     all.generation = wait.generation;

@@ -68,7 +68,7 @@ static int delay_until(struct kin__coroutine *co, int64_t deadline)
     struct kin__wait wait;
     int err = 0;
 
-    kin__wait_begin_in(&wait, co->current->job);
+    kin__wait_begin_in(&wait, co, co->current->job);
     wait.what = deadline == KIN_NEVER ? "await_cancellation" : "delay";
     wait.until = deadline;
     delay.runnable = wait.runnable;
