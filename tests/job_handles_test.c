@@ -213,6 +213,7 @@ static void do_it_with_things_of_before(void *arg)
 {
     of_before = new_job(NULL);
     KIN_AUTO(kin_context) context = kin_context_of_name("before");
+    CHECK_EQ(kin_context_count(context), 1);
     for (int i = 0; i < 20; i++)
         do_much_and_leave_nothing(arg);
     CHECK_EQ(kin_job_complete(of_before), 1);
