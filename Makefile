@@ -77,6 +77,7 @@ SEEDS_CHECK ?= 1-200
 # time, or have a system of their own below them, do not.
 REFUSE_TESTS ?= $(filter-out job_memory_test job_threads_test job_signals_test \
                 job_blocked_test job_deadlock_test job_main_looper_test \
+                job_android_test job_family_fuzz_test \
                 job_million_test job_limits_test job_fork_test, \
                 $(basename $(notdir $(wildcard tests/job_*_test.c))))
 
