@@ -81,7 +81,7 @@ who_is_absent_or_cannot_is_named() {
     run_suite
     grep -q '^absent: gone$' "$scratch/said"
     grep -q '^Absent: gone\.$' "$scratch/out/results.md"
-    grep -q '^- lame (n = 5): cannot walk on one leg$' \
+    grep -q '^- lame cannot: walk on one leg$' \
         "$scratch/out/results.md"
 }
 

@@ -101,11 +101,13 @@ def line_chart(path, workload, index, threads, metric):
 
 
 def principal(workload, index):
-    """The cases of the bar charts: the largest n that QUICK=1 has, too."""
+    """The cases of the bar charts: the largest n that QUICK=1 has, too; 0 where
+    n tells two kinds apart."""
     cases = index.cases(workload.name)
     wanted = [c for c in cases if c[1] in workload.quick] or cases
     most = max((c[1] for c in wanted), default=0)
-    return [c for c in wanted if c[1] == most or not c[1]]
+    return [c for c in wanted if c[1] == (0 if workload.quick == [0, 1]
+                                          else most)]
 
 
 def names(workload, index):
@@ -118,7 +120,7 @@ def names(workload, index):
             threads = "" if len(workload.threads) == 1 else "-%d" % case[2]
             yield ("%s%s%s.svg" % (workload.name, suffix, threads),
                    bar_chart, case, metric)
-        for threads in workload.threads:
+        for threads in workload.threads if len(workload.params) > 2 else ():
             many = "" if len(workload.threads) == 1 else "-%d" % threads
             yield ("%s%s%s-sweep.svg" % (workload.name, suffix, many),
                    line_chart, threads, metric)

@@ -69,17 +69,18 @@ def metric_table(index, workload, metric):
     return table(head, rows)
 
 
-def merged(notes):
-    """'who: why', with the parameters that it is so for."""
+def merged(notes, cases):
+    """'who cannot: why', with the cases that it is so for, if not for all."""
     grouped = {}
     for note in notes:
-        why = "cannot " + note["cannot"] if note["cannot"] else \
-            "FAILED: " + note["broken"]
-        grouped.setdefault((note["impl"], why), set()).add(note["param"])
-    for (impl, why), params in grouped.items():
-        where = ", ".join(number(p) for p in sorted(params))
-        yield "- %s%s: %s" % (impl, "" if where == "0" else " (n = %s)" % where,
-                              why)
+        why = "cannot%s: " + note["cannot"].replace("%", "%%") if note["cannot"] else \
+            "**failed**%s: " + note["broken"].replace("%", "%%")
+        grouped.setdefault((note["impl"], why), []).append(
+            (note["workload"], note["param"], note["threads"]))
+    for (impl, why), found in grouped.items():
+        where = "" if len(found) == len(cases) else \
+            " (%s)" % "; ".join(column(case, cases) for case in found)
+        yield "- %s %s" % (impl, why % where)
 
 
 def section(index, workload, run):
@@ -87,7 +88,8 @@ def section(index, workload, run):
     parts = [metric_table(index, workload.name, metric)
              for metric in index.metrics(workload.name)]
     notes = list(merged([n for n in run["notes"]
-                         if n["workload"] == workload.name]))
+                         if n["workload"] == workload.name],
+                        index.cases(workload.name)))
     if notes:
         parts.append("\n".join(notes))
     return "\n\n".join(parts)
@@ -111,9 +113,10 @@ def bars_table(verdicts):
 def machine_line(run):
     m = run["machine"]
     line = ("%s, %d cores, %.0f GiB, %s (%s), %s; load %.2f at the start; "
-            "%d rounds" % (m["processor"], m["cores"], m["memory_gib"],
+            "%d round%s" % (m["processor"], m["cores"], m["memory_gib"],
                            m["kernel"], m["architecture"], m["date"],
-                           m["load"], run["rounds"]))
+                           m["load"], run["rounds"],
+                           "" if run["rounds"] == 1 else "s"))
     lines = [line + "."]
     versions = ["%s: %s" % item for item in run["versions"].items()]
     if versions:
