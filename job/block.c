@@ -24,6 +24,7 @@ struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
     block->scope = (struct kin_scope){
         .job = &block->job, .outer = co->current, .context = context,
         .owns_context = owned,
+        .timed = kind == KIN__TIMEOUT || co->current->timed,
     };
     if (KIN__UNLIKELY(context->thread_elements)
         && kin__slice_prepare(&block->scope) != 0) {
@@ -78,7 +79,8 @@ void kin__block_free(struct kin_job *job)
     struct kin__block_scope *block = block_of(job);
 
     kin__ledger_job_gone(job);
-    kin__slice_free(&block->scope);
+    if (KIN__UNLIKELY(block->scope.worn))
+        kin__slice_free(&block->scope);
     if (block->scope.owns_context)
         kin_context_release(block->scope.context);
     kin__record_put(kin__thread(), block);

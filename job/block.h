@@ -67,7 +67,13 @@ static inline struct kin__block_scope *kin__block_of_scope(kin_scope *scope)
 /* Fires the timeouts of the fiber's blocks whose time is over: what a loop does
  * between two slices, for a fiber that has not let it.  Reads the clock only
  * inside such a block. */
-void kin__timeout_if_due(struct kin__coroutine *co);
+void kin__timeouts_look(struct kin__coroutine *co);
+
+static inline void kin__timeout_if_due(struct kin__coroutine *co)
+{
+    if (KIN__UNLIKELY(co->current->timed))
+        kin__timeouts_look(co);
+}
 
 /* Sets the timer of every dispatcher: its own, or the shared ones. */
 int kin__set_timer(kin_dispatcher *dispatcher, struct kin_timer *timer,

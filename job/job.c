@@ -50,8 +50,10 @@ static void leave_roots(struct kin_job *job)
 
 static void free_job(struct kin_job *job)
 {
-    kin_error_release(job->cause);
-    kin_error_release(job->cancellation);
+    if (KIN__UNLIKELY(job->cause || job->cancellation)) {
+        kin_error_release(job->cause);
+        kin_error_release(job->cancellation);
+    }
     switch (job->kind) {
     case KIN__LAUNCHED:
     case KIN__ASYNC:

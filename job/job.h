@@ -113,6 +113,8 @@ struct kin_scope {
     _Atomic uint32_t refs;          /* of an object; 0: lives with its job   */
     bool owns_context;              /* else borrowed: see kin__scope_keep()  */
     bool named;                     /* constant: its context has a name      */
+    bool timed;                     /* constant: it, or one around it on its
+                                       fiber, is a with_timeout              */
     bool kept;                      /* guarded by the job's LOCK: somebody
                                        retains a scope that lives with it    */
     struct kin__worn *worn;         /* the fiber's: see slice.h; may be NULL */

@@ -165,7 +165,7 @@ static void timeout_over(struct kin_timer *timer)
            ((char *)timer - offsetof(struct kin__block_scope, timer)));
 }
 
-void kin__timeout_if_due(struct kin__coroutine *co)
+void kin__timeouts_look(struct kin__coroutine *co)
 {
     struct kin_scope *scope;
     bool held;
