@@ -441,7 +441,7 @@ fuzz: ## drawn programs against models: FUZZ_TIME=600; KEEP=1 keeps what is new
 	+@$(MAKE) --no-print-directory -s ROW=fuzz fuzz-run
 
 fuzz-run: $(FUZZ_BIN)
-	@tools/fuzz.sh $(FUZZ_TIME) $(BUILD)/fuzz $(FUZZ_BIN)
+	@FUZZ_SEED=$(if $(CI),1,0) tools/fuzz.sh $(FUZZ_TIME) $(BUILD)/fuzz 	  $(FUZZ_BIN)
 
 # The soak is long where it is fast, and once.
 SOAK_SECONDS ?= $(if $(PLAIN),$(if $(IS_CLANG),4,$(if $(CI),60,4)),4)

@@ -86,6 +86,12 @@ void kin__block_free(struct kin_job *job)
     kin__record_put(kin__thread(), block);
 }
 
+const kin_error *kin__block_expiry(const struct kin_job *job)
+{
+    return job->kind == KIN__TIMEOUT ? block_of((struct kin_job *)job)->expiry
+                                     : NULL;
+}
+
 /* Ends the block's job and waits until it is final.  What it waits for has been
  * told of any cancellation, so the wait itself is deaf to it. */
 KIN_SUSPENDS

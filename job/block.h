@@ -55,6 +55,10 @@ kin__block_enter_here(struct kin__coroutine *co, enum kin__job_kind kind)
                             co->current->job);
 }
 
+/* The error with which job, if it is a with_timeout's, has timed out, to be
+ * compared only; NULL: it has not. */
+const kin_error *kin__block_expiry(const struct kin_job *job);
+
 /* The body has returned code.  Returns the outcome, with its error current. */
 int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
                     int code) KIN_SUSPENDS;

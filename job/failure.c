@@ -107,9 +107,10 @@ static void suppress(kin_error *winner, struct kin__failure *list,
     }
 }
 
-/* The first that is no cancellation; among cancellations the first, unless
- * that is a timeout and there is another one, which knows more. */
-static kin_error *winner(kin_error *first, struct kin__failure *more)
+/* The first that is no cancellation; among cancellations the job's own timeout,
+ * which ends it even where one around it has come first, or the first. */
+static kin_error *winner(kin_error *first, struct kin__failure *more,
+                         const kin_error *own_timeout)
 {
     struct kin__failure *each;
 
@@ -118,11 +119,9 @@ static kin_error *winner(kin_error *first, struct kin__failure *more)
     for (each = more; each; each = each->next)
         if (!kin_error_is_cancellation(each->error))
             return each->error;
-    if (kin_error_kind_of(first) == KIN_ERROR_TIMEOUT)
-        for (each = more; each; each = each->next)
-            if (each->error != first
-                && kin_error_kind_of(each->error) == KIN_ERROR_TIMEOUT)
-                return each->error;
+    for (each = more; each && first != own_timeout; each = each->next)
+        if (each->error == own_timeout)
+            return each->error;
     return first;
 }
 
@@ -133,7 +132,7 @@ kin_error *kin__failures_settle(struct kin_job *job)
 
     if (!job->cause)
         return NULL;
-    won = kin_error_retain(winner(job->cause, more));
+    won = kin_error_retain(winner(job->cause, more, kin__block_expiry(job)));
     kin__error_suppress(won, job->cause);
     suppress(won, more, NULL);
     return won;

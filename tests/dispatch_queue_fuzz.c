@@ -224,8 +224,15 @@ static struct fifo in_ring[RINGS], in_queue;
 static struct kin_task *in_slot[RINGS];
 static struct kin__task_queue queue;
 
+/* What was popped has made room at the front. */
 static void push(struct fifo *fifo, struct kin_task *task)
 {
+    if (fifo->to == TASKS) {
+        fifo->to -= fifo->from;
+        memmove(fifo->task, fifo->task + fifo->from,
+                (size_t)fifo->to * sizeof *fifo->task);
+        fifo->from = 0;
+    }
     fifo->task[fifo->to++] = task;
 }
 

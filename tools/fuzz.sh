@@ -3,7 +3,8 @@
 #
 # A target begins with its corpus in tests/corpus/<name> and puts what it finds
 # new into WHERE/<name>, a crashing input too; KEEP=1 adds to the corpus what
-# reaches code that it does not reach.  "ok" or "FAIL" for each.
+# reaches code that it does not reach.  FUZZ_SEED=n draws the same programs each
+# time; 0: others.  "ok" or "FAIL" for each.
 set -u
 time=$1 where=$2
 shift 2
@@ -13,7 +14,7 @@ for program; do
     corpus=tests/corpus/$name
     mkdir -p "$where/$name/corpus" "$corpus"
     if "$program" -max_total_time="$each" -max_len=1024 -timeout=20 \
-        -rss_limit_mb=4096 -print_final_stats=1 -verbosity=1 \
+        -rss_limit_mb=4096 -seed="${FUZZ_SEED:-0}" -print_final_stats=1 -verbosity=1 \
         -artifact_prefix="$where/$name/" "$where/$name/corpus" "$corpus" \
         > "$where/$name/log" 2>&1; then
         echo "ok $name: $(sed -n 's/stat::number_of_executed_units: *//p' \
