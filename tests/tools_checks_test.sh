@@ -12,6 +12,7 @@ good_tree() {
     mkdir -p asm core dispatch job include/kin docs tests
     cp -r "$root/Makefile" "$root/tools" .
     cp "$root"/tests/check*.[ch] tests
+    cp "$root/core/memory.h" core
     cat > include/kin/low.h <<'END'
 #ifndef KIN_LOW_H
 #define KIN_LOW_H
@@ -335,7 +336,7 @@ run a_second_thread_local_file_is_found
 # A tree with our marks, and a source to which a test adds; see kin/analyze.h.
 marked_tree() {
     good_tree
-    cp "$root"/core/{check,spin}.h core
+    cp "$root"/core/{check,sanitize,spin}.h core
     cp "$root"/include/kin/{analyze,error}.h include/kin
     cat > job/marked.c <<'END'
 #include "core/spin.h"
