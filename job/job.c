@@ -5,6 +5,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/memory.h"
+#include "core/spin.h"
 #include "core/thread.h"
 #include "job/context.h"
 #include "job/coroutine.h"
@@ -14,18 +15,21 @@
 #include <stddef.h>
 
 KIN_UNCHECKED
+/* Looks before it tries: each try takes the line away from the holder. */
 uint32_t kin__job_lock_contended(struct kin_job *job)
 {
-    /* relaxed: the exchange below orders it */
-    uint32_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
+    uint32_t word;
 
     for (unsigned rounds = 1;; rounds++) {
-        word &= ~(uint32_t)KIN__JOB_LOCK;
+        /* relaxed: the exchange below orders it */
+        word = atomic_load_explicit(&job->word, memory_order_relaxed);
         /* acquire: pairs with release in kin__job_unlock() */
-        if (atomic_compare_exchange_weak_explicit(
-                &job->word, &word, word | KIN__JOB_LOCK, memory_order_acquire,
-                memory_order_relaxed))
+        if (!(word & KIN__JOB_LOCK)
+            && atomic_compare_exchange_weak_explicit(
+                   &job->word, &word, word | KIN__JOB_LOCK,
+                   memory_order_acquire, memory_order_relaxed))
             return word;
+        KIN__CPU_RELAX();
         if (rounds % 64 == 0)
             sched_yield();              /* its holder may have been preempted */
     }
