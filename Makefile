@@ -72,6 +72,9 @@ VALGRIND_TESTS ?= core_fiber* core_stack* dispatch_main* job_scope* job_job*
 SEEDS_TESTS ?= job_*_test job_*_sim
 SEEDS_CHECK ?= 1-200
 
+# But not those that take their time, whatever the order.
+SEEDS_NOT := job_signals_test job_million_test
+
 # The tests that run with each call refused that the system may refuse
 # (tests/check_refuse.h); but those that refuse calls themselves, take their
 # time, or have a system of their own below them, do not.
@@ -399,7 +402,7 @@ endif
 ifeq ($(RUN),seeds)
   RUN_OPTION := --seeds=$(SEEDS_CHECK)
   RUN_BIN    := $(filter $(patsubst %,$(O)/tests/%,$(subst *,%,$(SEEDS_TESTS))),\
-                $(TEST_BIN))
+                $(filter-out $(SEEDS_NOT:%=$(O)/tests/%),$(TEST_BIN)))
 endif
 ifeq ($(RUN),refuse)
   RUN_BIN    := $(filter $(patsubst %,$(O)/tests/%,$(REFUSE_TESTS)),$(TEST_BIN))
