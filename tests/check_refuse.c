@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -25,7 +26,8 @@
 #pragma weak kin__fail_at
 #pragma weak kin__fail_hits
 #pragma weak kin__switch
-extern const char kin__switch[], __executable_start[], etext[];
+void *kin__switch(void **from, void *to, void *value);
+extern const char __executable_start[], etext[];
 
 enum {
     EXIT_SKIP = 77, ENDS_EARLY = 78,
@@ -120,7 +122,7 @@ static bool crashed_in_the_test(void)
         const char *pc = frame[i];
 
         if (pc >= __executable_start && pc < etext)
-            return pc < kin__switch;
+            return pc < (const char *)(uintptr_t)kin__switch;
     }
     return false;
 }
