@@ -421,7 +421,7 @@ RUN_SHELL := $(if $(PLAIN),$(if $(IS_CLANG),,$(SHELL_TEST)))
 
 # Seconds for the programs of one configuration, and for all of `make check`.
 TEST_TIME  ?= 600
-CHECK_TIME ?= 1500
+CHECK_TIME ?= 2400
 
 test-programs: $(RUN_BIN) $(if $(RUN_SHELL),all) \
                $(if $(RUN_SHELL)$(filter *,$(TESTS)),$(if $(PLAIN),$(EXAMPLES)))

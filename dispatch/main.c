@@ -85,9 +85,13 @@ static void announce(struct kin__event_loop *loop)
     struct main_loop *self = (struct main_loop *)loop;
     uint64_t one = 1;
 
-    /* relaxed: in the pump the queue is looked at anyway before it ends */
-    if (atomic_load_explicit(&self->running, memory_order_relaxed)
-        && kin__thread()->main == self)
+    /*   announce()                    run()
+     *   1 push the task (RMW)         1 running = false
+     *   2 running?                    2 is there a task?
+     * Either the pusher sees that nobody runs, or the owner, who has run what
+     * there was, sees the task.  seq_cst: pairs with seq_cst in run() */
+    kin__full_barrier_after_rmw();
+    if (atomic_load_explicit(&self->running, memory_order_seq_cst))
         return;
     /* seq_cst: pairs with seq_cst in retract() */
     if (atomic_exchange_explicit(&self->announced, true, memory_order_seq_cst))
@@ -388,7 +392,8 @@ static int run(struct pump *pump)
     atomic_store_explicit(&self->running, true, memory_order_relaxed);
     retract(self);
     err = kin__frame_run(&pump->frame);
-    atomic_store_explicit(&self->running, false, memory_order_relaxed);
+    /* seq_cst: before the look; pairs with seq_cst in announce() */
+    atomic_store_explicit(&self->running, false, memory_order_seq_cst);
     if (kin__event_loop_deadline(&self->loop) == 0)
         announce(&self->loop);          /* there is work left */
     return err;

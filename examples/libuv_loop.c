@@ -293,7 +293,7 @@ static int tick(kin_scope *scope, void *arg)
 
     (void)scope;
     for (int i = 1; i <= 3; i++) {
-        KIN_TRY(kin_delay(KIN_MS(20)));
+        KIN_TRY(kin_delay(KIN_MS(60)));
         printf("tick %d, %s\n", i, where(program));
     }
     return 0;
@@ -307,7 +307,7 @@ static int tour(kin_scope *scope, void *arg)
     int err = 0;
 
     KIN_TRY(kin_launch(scope, tick, program, .name = "tick"));
-    KIN_TRY(kin_delay(KIN_MS(10)));
+    KIN_TRY(kin_delay(KIN_MS(30)));
     printf("begins %s\n", where(program));
     KIN_WITH_CONTEXT(err, .dispatcher = kin_io())
         printf("then %s\n", where(program));
@@ -315,7 +315,7 @@ static int tour(kin_scope *scope, void *arg)
     KIN_TRY(size_of(program, "/proc/self/exe", &size));
     printf("a file of %s, again %s\n", size > 1000 ? "some size" : "no size",
            where(program));
-    KIN_WITH_TIMEOUT(err, KIN_MS(20))
+    KIN_WITH_TIMEOUT(err, KIN_MS(60))
         kin_await_cancellation();
     printf("timeout: %s, %s\n", kin_error_name(err), where(program));
     return 0;
