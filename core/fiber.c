@@ -61,6 +61,7 @@ struct kin_fiber *kin__fiber_on_memory(void *memory, size_t size,
 
 void kin__fiber_put(struct kin__thread *thread, struct kin_fiber *fiber)
 {
+    kin__fiber_forget(fiber);
     kin__tsan_fiber_put(fiber);
     if (!fiber->borrowed)
         kin__stack_put(&thread->stacks, &fiber->stack);

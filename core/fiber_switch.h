@@ -66,4 +66,14 @@ static inline void kin__tsan_fiber_put(struct kin_fiber *fiber)
 }
 #endif
 
+/* The fiber is suspended, and will not be continued. */
+#if KIN__ASAN
+void kin__fiber_forget(struct kin_fiber *fiber);
+#else
+static inline void kin__fiber_forget(struct kin_fiber *fiber)
+{
+    (void)fiber;
+}
+#endif
+
 #endif /* KIN_CORE_FIBER_SWITCH_H */
