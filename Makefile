@@ -420,7 +420,7 @@ PLAIN := $(if $(CROSS)$(SAN)$(LTO)$(DEBUG)$(CONTEXT)$(RUN)$(HARDENED)$(HARD)$(PA
 RUN_SHELL := $(if $(PLAIN),$(if $(IS_CLANG),,$(SHELL_TEST)))
 
 # Seconds for the programs of one configuration, and for all of `make check`.
-TEST_TIME  ?= 600
+TEST_TIME  ?= 900
 CHECK_TIME ?= 2400
 
 test-programs: $(RUN_BIN) $(if $(RUN_SHELL),all) \
