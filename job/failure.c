@@ -292,11 +292,19 @@ static kin_error *handler_error(const char *what, kin_error *failure)
                            "%s failed", what);
 }
 
-/* The handler for what nobody else will see, or NULL. */
+/* The handler for what nobody else will see, or NULL.  It stays as long as the
+ * job; a borrowed context without one may go while the job becomes final. */
 static const kin_handler *handler_of(struct kin_job *job)
 {
-    return kin__job_has_body(job)
-               ? kin__context_handler(kin__job_scope(job)->context) : NULL;
+    const kin_handler *handler;
+    uint32_t word;
+
+    if (!kin__job_has_body(job))
+        return NULL;
+    word = kin__job_lock(job);
+    handler = kin__context_handler(kin__job_scope(job)->context);
+    kin__job_unlock(job, word);
+    return handler;
 }
 
 void kin__failure_tell(struct kin_job *job, struct kin_job *parent,

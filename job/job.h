@@ -378,8 +378,9 @@ kin_context *kin__scope_context(const struct kin_scope *scope);
 bool kin__scope_lends(const struct kin_scope *scope);
 
 /* The job with that scope becomes final, and the context that it has borrowed
- * may go: retains it if somebody may still ask for it, or for the name of the
- * job if `named`; else forgets it.  Under the job's LOCK. */
+ * may go: retains it if somebody may still ask for it, for its handler (of a
+ * callback that comes late, and fails), or for the name of the job if `named`;
+ * else forgets it.  Under the job's LOCK. */
 void kin__scope_keep(struct kin_scope *scope, bool named);
 
 /* Makes a borrowed context the scope's own. */

@@ -120,7 +120,7 @@ void kin__scope_keep(struct kin_scope *scope, bool named)
 {
     if (scope->owns_context)
         return;
-    if (scope->kept || named)
+    if (scope->kept || named || scope->context->handler)
         kin__scope_own(scope);
     else
         scope->context = kin_context_empty();

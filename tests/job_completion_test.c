@@ -484,4 +484,25 @@ TEST_ON_LOOP(callback_that_is_late_and_fails_is_told_of_at_once)
     CHECK_LOG("body F(X) H(X) registered");
 }
 
+KIN_SUSPENDS
+static int a_callback_of_an_ended_child_fails(kin_scope *scope,
+                                              UNUSED void *arg)
+{
+    KIN_AUTO(kin_error) x = X;
+    KIN_AUTO(kin_job) child = LAUNCH(scope, say, "child");
+
+    MUST(kin_join(child));
+    on_completion(child, fail_with, x);
+    return 0;
+}
+
+TEST_ON_LOOP(an_ended_child_still_has_the_handler_that_it_inherited)
+{
+    KIN_AUTO(kin_job) parent = LAUNCH(scope, a_callback_of_an_ended_child_fails,
+                                      NULL, .handler = log_broken);
+
+    MUST(kin_join(parent));
+    CHECK_LOG("child F(X) H(X)");
+}
+
 TEST_MAIN
