@@ -112,6 +112,8 @@ static void make_final(struct kin_job *job, uint32_t word, kin_error *outcome,
     if (kin__job_has_body(job))
         kin__scope_keep(kin__job_scope(job),
                         farewell->drop || kin__job_given_name(job));
+    /* What it keeps may be released last by it. */
+    farewell->drop = farewell->drop || kin__coroutine_tells_when_freed(job);
     word = move(word, outcome ? KIN_JOB_CANCELLED : KIN_JOB_COMPLETED);
     job->cause = outcome;
     job->parent = NULL;

@@ -196,4 +196,63 @@ TEST_ON_LOOP(a_context_outlives_the_fiber_it_was_taken_from)
     CHECK_PTR(kin_context_get(context, &kin_key_job), job);
 }
 
+/* --- What is released last ------------------------------------------------ */
+
+static _Atomic int released;
+
+static void note_release(void *value)
+{
+    (void)value;
+    released = 1;
+}
+
+static int check_released(kin_job *job, kin_error *cause, void *arg)
+{
+    (void)job;
+    (void)cause;
+    (void)arg;
+    CHECK_EQ(released, 1);
+    return 0;
+}
+
+KIN_SUSPENDS
+static int wait_for_gate(kin_scope *scope, void *gate)
+{
+    (void)scope;
+    return kin_join(gate);
+}
+
+KIN_SUSPENDS
+static int join_a_child_of_default(kin_scope *scope, void *gate)
+{
+    KIN_AUTO(kin_job) child = LAUNCH(scope, wait_for_gate, gate,
+                                     .dispatcher = kin_default());
+
+    return kin_join(child);
+}
+
+static int launch_with_an_element(kin_scope *scope, void *gate)
+{
+    static const kin_element_ops ops = { .release = note_release };
+    KIN_AUTO(kin_context) element = kin_context_of(&user_key, gate, &ops);
+
+    return kin_launch(scope, join_a_child_of_default, gate, .name = "named",
+                      .context = element);
+}
+
+/* The child's end resumes the fiber that joins it, in place, which ends, too.
+ * The child is named after its parent, and keeps what it has borrowed. */
+TEST_IN_ORDER(an_element_is_released_before_the_family_has_ended)
+{
+    KIN_AUTO(kin_job) gate = new_job(NULL);
+    KIN_AUTO(kin_job) family = LAUNCH(scope, launch_with_an_element, gate,
+                                      .dispatcher = kin_unconfined());
+
+    released = 0;
+    CHECK_EQ(kin_invoke_on_completion(family, check_released, NULL, 0, NULL),
+             0);
+    CHECK_EQ(kin_job_complete(gate), 1);
+    CHECK_EQ(kin_join(family), 0);
+}
+
 TEST_MAIN
