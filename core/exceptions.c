@@ -21,18 +21,24 @@ char *__cxa_demangle(const char *mangled, char *buffer, size_t *size,
                      int *status) __attribute__((weak));
 
 __attribute__((noinline)) void
-kin__exceptions_save(struct kin__exceptions *saved)
+kin__exceptions_save(struct kin__exceptions *own)
 {
-    struct kin__exceptions *globals = __cxa_get_globals();
+    struct kin__exceptions_globals *globals = __cxa_get_globals();
 
-    *saved = *globals;
-    *globals = (struct kin__exceptions){ NULL, 0 };
+    if (own->off)
+        return;
+    own->off = true;
+    own->saved = *globals;
+    *globals = (struct kin__exceptions_globals){ NULL, 0 };
 }
 
 __attribute__((noinline)) void
-kin__exceptions_restore(const struct kin__exceptions *saved)
+kin__exceptions_restore(struct kin__exceptions *own)
 {
-    *__cxa_get_globals() = *saved;
+    if (!own->off)
+        return;
+    own->off = false;
+    *__cxa_get_globals() = own->saved;
 }
 
 /* --- What left a body ----------------------------------------------------- */

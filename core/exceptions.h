@@ -16,33 +16,41 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct kin__exceptions {
+struct kin__exceptions_globals {
     void *handled;
     uintptr_t on_their_way;         /* an unsigned, and what pads it */
 };
 
 /* Of the C++ ABI. */
-struct kin__exceptions *__cxa_get_globals(void) __attribute__((weak));
+struct kin__exceptions_globals *__cxa_get_globals(void) __attribute__((weak));
+
+/* A stack's own, while they are off the thread. */
+struct kin__exceptions {
+    struct kin__exceptions_globals saved;
+    bool off;
+};
 
 static inline bool kin__exceptions_exist(void)
 {
     return KIN__UNLIKELY(__cxa_get_globals != NULL);
 }
 
-void kin__exceptions_save(struct kin__exceptions *saved);
-void kin__exceptions_restore(const struct kin__exceptions *saved);
+void kin__exceptions_save(struct kin__exceptions *own);
+void kin__exceptions_restore(struct kin__exceptions *own);
 
-/* Before its stack is left, and after it is continued, on whatever thread. */
-static inline void kin__exceptions_off(struct kin__exceptions *saved)
+/* Before its stack is left, and after it is continued, on whatever thread.
+ * Again changes nothing: before a fiber has been given its own back, something
+ * may be run in place on its stack, for one that has just parked. */
+static inline void kin__exceptions_off(struct kin__exceptions *own)
 {
     if (kin__exceptions_exist())
-        kin__exceptions_save(saved);
+        kin__exceptions_save(own);
 }
 
-static inline void kin__exceptions_on(const struct kin__exceptions *saved)
+static inline void kin__exceptions_on(struct kin__exceptions *own)
 {
     if (kin__exceptions_exist())
-        kin__exceptions_restore(saved);
+        kin__exceptions_restore(own);
 }
 
 typedef int kin__guarded_fn(void *a, void *b, uintptr_t c);

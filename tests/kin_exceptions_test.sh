@@ -131,6 +131,51 @@ END
 }
 run fibers_handle_exceptions_of_their_own_on_several_threads
 
+what_is_resumed_on_the_next_stack_leaves_that_ones_alone() {
+    make -s $SAME "$O/libkin.a"
+    build next <<'END'
+static bool over;
+
+static int handle_and_yield(kin_scope *, void *)
+{
+    try {
+        throw std::runtime_error("1");
+    } catch (const std::exception &) {
+        while (!over) {
+            CHECK(kin_yield() == 0);
+            CHECK(handles(1));
+        }
+    }
+    return 0;
+}
+
+/* Due when it parks: goes on in place, on the stack of the one above. */
+static int delay(kin_scope *, void *)
+{
+    for (int i = 0; i < 1000; i++)
+        CHECK(kin_delay(1) == 0);
+    over = true;
+    return kin_main_quit();
+}
+
+int main()
+{
+    CHECK(kin_main_attach() == 0);
+    CHECK(launch(kin_global_scope(), handle_and_yield, nullptr, kin_main())
+          == 0);
+    CHECK(launch(kin_global_scope(), delay, nullptr, kin_main_immediate())
+          == 0);
+    CHECK(kin_main_run() == 0);
+    while (kin_main_pump(0) > 0)
+        continue;
+    CHECK(kin_main_detach() == 0);
+    std::puts("done");
+}
+END
+    "$scratch/next" | grep done
+}
+run what_is_resumed_on_the_next_stack_leaves_that_ones_alone
+
 bare_fibers_handle_exceptions_of_their_own() {
     make -s $SAME "$O/libkin.a"
     build bare <<'END'
