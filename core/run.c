@@ -119,6 +119,21 @@ static void run_on_host(struct kin__thread *thread, struct kin_fiber *self,
     }
 }
 
+/* A task waits in `pending`: nobody goes past it by way of the local queue. */
+static void hide_local(struct kin__frame *frame)
+{
+    if (frame->local)
+        frame->local_hidden = frame->local;
+    frame->local = NULL;
+}
+
+static void show_local(struct kin__frame *frame)
+{
+    if (frame->local_hidden)
+        frame->local = frame->local_hidden;
+    frame->local_hidden = NULL;
+}
+
 /* What this host is to do now; NULL: leave for the frame's own host.  It may
  * have to leave for another one first. */
 static struct kin_task *next_task(struct kin__thread *thread,
@@ -129,6 +144,7 @@ static struct kin_task *next_task(struct kin__thread *thread,
 
     if (KIN__UNLIKELY(task)) {
         thread->pending = NULL;
+        show_local(thread->frame);
         return task;
     }
     if (KIN__UNLIKELY(is_odd(self) && ensure_spare(thread)))
@@ -295,7 +311,11 @@ static struct kin_fiber *next_fiber(struct kin__thread *thread)
         return thread->current->fiber;
     }
     thread->pending = task;
-    return ensure_spare(thread) ? take_spare(thread) : NULL;
+    if (KIN__LIKELY(ensure_spare(thread)))
+        return take_spare(thread);
+    if (task)
+        hide_local(frame);
+    return NULL;
 }
 
 int kin__park(void (*publish)(void *arg), void *arg)

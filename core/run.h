@@ -96,6 +96,7 @@ struct kin__frame {
     /* Whoever has this address has a queue that only this thread reads, and
      * that `poll` takes from; NULL: there is none. */
     const void *local;
+    const void *local_hidden;       /* it, while `pending` is to go first    */
 
     /* May run a task in a frame of its own (core/chance.h); true if it did.
      * NULL: does not. */

@@ -1100,4 +1100,83 @@ SWEPT(trimming)
     return kin_run_blocking(step_later, NULL);
 }
 
+/* --- Without a stack to go to --------------------------------------------- */
+
+enum { STACKS_MAX = 4096 };
+
+static kin_fiber *taken[STACKS_MAX];
+static bool has_run, over;
+
+static void *nothing(void *value)
+{
+    return value;
+}
+
+/* So that who begins finds them at hand, and none is made ready. */
+static void have_stacks_at_hand(void)
+{
+    kin_fiber *fibers[4];
+
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(kin_fiber_new(nothing, &fibers[i]), 0);
+    for (int i = 0; i < 4; i++)
+        kin_fiber_destroy(fibers[i]);
+}
+
+/* From now on there is no memory, and no stack that is at hand either. */
+static void take_all_stacks(void)
+{
+    int count = 0;
+
+    kin__fail_at(1, true);
+    while (count < STACKS_MAX
+           && kin_fiber_new(nothing, &taken[count]) == 0)
+        count++;
+    CHECK(count < STACKS_MAX);
+}
+
+static void give_all_stacks(void)
+{
+    kin__fail_at(0, false);
+    for (int i = 0; i < STACKS_MAX && taken[i]; i++)
+        kin_fiber_destroy(taken[i]);
+}
+
+static int note_that_it_runs(kin_scope *scope, void *arg)
+{
+    (void)scope, (void)arg;
+    has_run = true;
+    return 0;
+}
+
+/* Finds no stack for the next in the queue, which has not begun: it is kept for
+ * whoever finds one. */
+KIN_SUSPENDS
+static int join_without_a_stack(kin_scope *scope, void *gate)
+{
+    (void)scope;
+    CHECK_EQ(kin_yield(), 0);
+    take_all_stacks();
+    CHECK_EQ(kin_join(gate), KIN_ENOMEM);
+    give_all_stacks();
+    for (int i = 0; i < 100 && !has_run; i++)
+        CHECK_EQ(kin_yield(), 0);
+    CHECK(has_run);
+    over = true;
+    return 0;
+}
+
+TEST_IN_ORDER(two_that_yield_do_not_pass_by_one_that_found_no_stack)
+{
+    KIN_AUTO(kin_job) gate = new_job(NULL);
+    KIN_AUTO(kin_job) other = LAUNCH(scope, join_without_a_stack, gate);
+
+    have_stacks_at_hand();
+    CHECK_EQ(kin_yield(), 0);
+    CHECK_EQ(kin_launch(scope, note_that_it_runs, NULL), 0);
+    while (!over)
+        CHECK_EQ(kin_yield(), 0);
+    CHECK_EQ(kin_job_complete(gate), 1);
+}
+
 TEST_MAIN
