@@ -71,7 +71,7 @@ bool kin__block_tells_when_freed(const struct kin_job *job)
 {
     const struct kin_scope *scope = &block_of((struct kin_job *)job)->scope;
 
-    return scope->owns_context && scope->context->foreign;
+    return kin__scope_owns(scope) && scope->context->foreign;
 }
 
 void kin__block_free(struct kin_job *job)
@@ -81,7 +81,7 @@ void kin__block_free(struct kin_job *job)
     kin__ledger_job_gone(job);
     if (KIN__UNLIKELY(block->scope.worn))
         kin__slice_free(&block->scope);
-    if (block->scope.owns_context)
+    if (kin__scope_owns(&block->scope))
         kin_context_release(block->scope.context);
     kin__record_put(kin__thread(), block);
 }

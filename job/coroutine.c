@@ -240,7 +240,7 @@ void kin__coroutine_free(struct kin_job *job)
     kin__ledger_job_gone(job);
     if (KIN__UNLIKELY(co->scope.worn))
         kin__slice_free(&co->scope);
-    if (co->scope.owns_context)
+    if (kin__scope_owns(&co->scope))
         kin_context_release(co->scope.context);
     kin__record_put(kin__thread(), co);
 }
@@ -252,7 +252,7 @@ bool kin__coroutine_tells_when_freed(const struct kin_job *job)
     if (job->kind != KIN__LAUNCHED && job->kind != KIN__ASYNC)
         return false;
     return (co->on_undelivered && co->value)
-        || (co->scope.owns_context && co->scope.context->foreign);
+        || (kin__scope_owns(&co->scope) && co->scope.context->foreign);
 }
 
 void kin__coroutine_tell_done(struct kin_job *job)

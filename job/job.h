@@ -111,7 +111,7 @@ struct kin_scope {
     kin_context *context;           /* constant: without a job               */
     struct kin_scope *outer;        /* the fiber's: around this one          */
     _Atomic uint32_t refs;          /* of an object; 0: lives with its job   */
-    bool owns_context;              /* else borrowed: see kin__scope_keep()  */
+    _Atomic bool owns_context;      /* else borrowed: see kin__scope_keep()  */
     bool named;                     /* constant: its context has a name      */
     bool timed;                     /* constant: it, or one around it on its
                                        fiber, is a with_timeout              */
@@ -385,6 +385,13 @@ void kin__scope_keep(struct kin_scope *scope, bool named);
 
 /* Makes a borrowed context the scope's own. */
 void kin__scope_own(struct kin_scope *scope);
+
+static inline bool kin__scope_owns(const struct kin_scope *scope)
+{
+    /* relaxed: what is owned stays as it is */
+    return atomic_load_explicit(&((struct kin_scope *)scope)->owns_context,
+                                memory_order_relaxed);
+}
 
 /* The scope of a job with a body. */
 struct kin_scope *kin__job_scope(struct kin_job *job);

@@ -96,7 +96,7 @@ static void count_holds(struct kin__entry *entry, void *unused)
         scope = scope_of(entry);
         if (scope && entry->kind == KIN__LEDGER_SCOPE && is_object(scope))
             hold(KIN__LEDGER_JOB, scope->job);
-        if (scope && scope->owns_context
+        if (scope && kin__scope_owns(scope)
             && (entry->kind == KIN__LEDGER_JOB || is_object(scope)))
             hold(KIN__LEDGER_CONTEXT, scope->context);
         return;

@@ -16,8 +16,8 @@ static struct kin_scope *new_scope(struct kin_job *job, kin_context *context)
     scope->job = job;
     scope->context = context;
     scope->outer = NULL;
-    scope->owns_context = true;
     /* relaxed: not published yet */
+    atomic_store_explicit(&scope->owns_context, true, memory_order_relaxed);
     atomic_store_explicit(&scope->refs, 1, memory_order_relaxed);
     kin__ledger_add(KIN__LEDGER_SCOPE, scope);
     return scope;
@@ -111,14 +111,16 @@ bool kin__scope_lends(const struct kin_scope *scope)
 
 void kin__scope_own(struct kin_scope *scope)
 {
-    if (!scope->owns_context)
-        kin_context_retain(scope->context);
-    scope->owns_context = true;
+    if (kin__scope_owns(scope))
+        return;
+    kin_context_retain(scope->context);
+    /* relaxed: a walk over the family looks on */
+    atomic_store_explicit(&scope->owns_context, true, memory_order_relaxed);
 }
 
 void kin__scope_keep(struct kin_scope *scope, bool named)
 {
-    if (scope->owns_context)
+    if (kin__scope_owns(scope))
         return;
     if (scope->kept || named || scope->context->handler)
         kin__scope_own(scope);

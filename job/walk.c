@@ -29,7 +29,7 @@ static bool tells_when_freed(const struct kin_job *job)
 
     if (job->kind <= KIN__BLOCKING)
         return (job->kind != KIN__BLOCKING && co->on_undelivered)
-            || (co->scope.owns_context && co->scope.context->foreign);
+            || (kin__scope_owns(&co->scope) && co->scope.context->foreign);
     if (job->kind == KIN__DEFERRED)
         return kin__deferred_tells_when_freed(job);
     return kin__job_has_body(job) && kin__block_tells_when_freed(job);

@@ -445,7 +445,7 @@ static int launch_and_cancel(kin_scope *scope, void *seed)
 
 static void *run_busy(void *seed)
 {
-    CHECK_EQ(kin_run_blocking(launch_and_cancel, seed), 0);
+    CHECK_EQ(kin_run_blocking(launch_and_cancel, seed, .name = "busy"), 0);
     return NULL;
 }
 
