@@ -309,6 +309,20 @@ static bool owner_is_alive(const struct kin__wait *wait)
     return !wait->owner_word || wait->owner_alive >> (word & 7) & 1;
 }
 
+/* *wait, which has just been parked, is locked, and its owner cancelled.  On
+ * the next stack: the fiber that will go on there is not who is told. */
+static void cancel_late(struct kin__runnable *r, uint64_t locked,
+                        const void *owner)
+{
+    struct kin__runnable *next = kin__thread()->current;
+    kin_error *cause = r->ops->cancellation(owner);
+
+    kin__thread()->current = NULL;
+    cancel_locked(r, locked, cause);
+    kin__thread()->current = next;
+    kin_error_release(cause);
+}
+
 /* Runs on the next stack.  If the wait was decided since, the fiber has to be
  * made runnable here: the one who decided saw it not parked.
  *
@@ -323,7 +337,6 @@ static void publish(void *arg)
     struct kin__wait *wait = arg;
     struct kin__runnable *r = wait->runnable;
     uint64_t parked = word_of(wait->generation, KIN__WAIT_PARKED);
-    kin_error *cause;
 
     kin__chance(KIN__CHANCE_LEFT);
     if (!move_undecided(wait, parked | BUSY)) {
@@ -336,9 +349,7 @@ static void publish(void *arg)
         atomic_store_explicit(&r->wait_word, parked, memory_order_release);
         return;
     }
-    cause = r->ops->cancellation(wait->owner);
-    cancel_locked(r, parked, cause);
-    kin_error_release(cause);
+    cancel_late(r, parked, wait->owner);
 }
 
 int kin__wait_park(struct kin__wait *wait)
