@@ -37,8 +37,10 @@ ENVIRONMENT  := core/environment.c
 
 # ------------------------------------------------------------- test matrix
 
-MATRIX ?= gcc gcc-seeds gcc-debug gcc-lto hardened clang clang-debug asan tsan boost arm64 arm64-16k arm64-64k valgrind \
-          refuse hard hard-slot
+# What `make check` runs; with ALL=1 also what takes as long again.
+MATRIX ?= gcc gcc-seeds gcc-debug gcc-lto hardened clang asan tsan boost \
+          arm64 valgrind refuse hard $(if $(ALL),$(MATRIX_MORE))
+MATRIX_MORE := clang-debug arm64-16k arm64-64k hard-slot
 
 ROW_gcc         := CC=gcc
 ROW_gcc-seeds   := CC=gcc RUN=seeds
@@ -421,7 +423,7 @@ RUN_SHELL := $(if $(PLAIN),$(if $(IS_CLANG),,$(SHELL_TEST)))
 
 # Seconds for the programs of one configuration, and for all of `make check`.
 TEST_TIME  ?= 900
-CHECK_TIME ?= 2400
+CHECK_TIME ?= 4800
 
 test-programs: $(RUN_BIN) $(if $(RUN_SHELL),all) \
                $(if $(RUN_SHELL)$(filter *,$(TESTS)),$(if $(PLAIN),$(EXAMPLES)))
@@ -474,7 +476,7 @@ CHECKS ?= check-layers check-symbols check-headers check-orders check-tidy \
           check-tls check-env check-android check-words analyze bench-check \
           models fuzz
 
-check: ## everything: the checks of the source, and the tests in all of MATRIX=
+check: ## everything: the checks of the source, and the tests in all of MATRIX=; ALL=1: more
 	@tools/need.sh $(NEED_CHECK)
 	@MAKE="$(MAKE)" BUILD=$(BUILD) TESTS='$(TESTS)' \
 	 TEST_TIME=$(TEST_TIME) CHECK_TIME=$(CHECK_TIME) \

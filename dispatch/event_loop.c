@@ -210,12 +210,14 @@ void kin__event_loop_hand_over(struct kin__event_loop *loop)
 
 /* --- Blocking a thread on an event loop ----------------------------------- */
 
+enum { LOOKS_MAX = 10 };
+
 struct blocking_frame {
     struct kin__frame frame;
     struct kin__event_loop *loop;
     struct kin__done *done;
     bool is_new;
-    bool has_looked;                /* called done->idle since it was woken  */
+    unsigned looks;                     /* at done->idle since it was woken  */
     unsigned long slack;                /* of the thread before; 0: unknown  */
 };
 
@@ -233,22 +235,27 @@ static bool is_done(struct kin__done *done)
     return atomic_load_explicit(&done->flag, memory_order_acquire);
 }
 
-/* Until there is something to do; or until somebody should look why not. */
+/* Until there is something to do; or until somebody should look why not.  What
+ * he sees then may be on its way still, elsewhere: so he looks again, after
+ * twice as long each time. */
 static void rest(struct blocking_frame *self)
 {
     struct kin__parker *parker = &self->loop->parker;
     int64_t until = kin__event_loop_deadline(self->loop), look;
 
-    if (self->done->idle && until && !self->has_looked) {
-        look = kin_after(self->done->idle_ns);
+    if (self->done->idle && until) {
+        look = kin_after(self->done->idle_ns << self->looks);
         if (look < until) {
-            self->has_looked = !kin__parker_wait(parker, look);
-            if (self->has_looked)
-                self->done->idle(self->done->arg);
+            if (kin__parker_wait(parker, look)) {
+                self->looks = 0;
+                return;
+            }
+            self->looks += self->looks < LOOKS_MAX;
+            self->done->idle(self->done->arg);
             return;
         }
     }
-    self->has_looked = false;
+    self->looks = 0;
     if (until != KIN_NEVER && until != 0)
         kin__os_slack_less(&self->slack);
     kin__parker_wait(parker, until);

@@ -64,6 +64,28 @@ static int launch_a_circle_on_default(kin_scope *scope, void *arg)
     return 0;
 }
 
+/* Keeps its worker for some looks before it closes the circle. */
+KIN_SUSPENDS
+static int join_that_late(kin_scope *scope, void *which)
+{
+    const struct timespec looks = { 0, 4 * LOOK_MS * 1000000 };
+
+    nanosleep(&looks, NULL);
+    return join_that(scope, which);
+}
+
+KIN_SUSPENDS
+static int launch_a_circle_that_closes_late(kin_scope *scope, void *arg)
+{
+    (void)arg;
+    KIN_TRY(kin_launch_with(scope, join_that, &(kin_launch_options){
+        .arg = &second, .job = &first, .name = "a", .site = "a.c:8",
+        .start = KIN_START_LAZY }));
+    return kin_launch_with(scope, join_that_late, &(kin_launch_options){
+        .arg = &first, .job = &second, .name = "b", .site = "a.c:9",
+        .dispatcher = kin_io() });
+}
+
 KIN_SUSPENDS
 static int have_a_child_that_joins(kin_scope *scope, void *which)
 {
@@ -128,6 +150,9 @@ STUCK(two_that_join_each_other_are_told_with_the_chain, launch_a_circle,
       "  \"b\", launched at a.c:9, is in join, and so waits for\n"
       "  \"a\", as said above\n")
 STUCK(fibers_on_other_threads_are_seen, launch_a_circle_on_default,
+      "kin: deadlock: all fibers of kin_run_blocking (")
+STUCK(a_circle_that_closes_after_the_first_look_is_seen,
+      launch_a_circle_that_closes_late,
       "kin: deadlock: all fibers of kin_run_blocking (")
 STUCK(a_scope_that_waits_for_its_child_is_a_link, launch_a_circle_with_a_scope,
       "  \"b\", launched at a.c:9, is in children of a scope, and so waits for\n"
