@@ -67,7 +67,8 @@ ROW_refuse-asan := CC=gcc RUN=refuse SAN=address,undefined
 ROW_fuzz        := CC=clang SAN=fuzzer-no-link,address,undefined
 
 # The tests that run under Valgrind too.
-VALGRIND_TESTS ?= core_fiber* core_stack* dispatch_main* job_scope* job_job*
+VALGRIND_TESTS ?= core_fiber* core_stack_test core_stack_use_test \
+                  core_stack_stress dispatch_main* job_scope* job_job*
 
 # The tests of scenarios that run on one thread, each in many orders; and which.
 # Under a sanitizer that takes minutes, so it is not part of MATRIX.

@@ -3,6 +3,7 @@
 
 #include "core/fiber_switch.h"
 #include "core/stack_internal.h"
+#include "core/valgrind.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -61,14 +62,16 @@ struct kin_fiber *kin__fiber_on_memory(void *memory, size_t size,
 
 void kin__fiber_put(struct kin__thread *thread, struct kin_fiber *fiber)
 {
+    size_t size = (size_t)((char *)(fiber + 1) - (char *)fiber->stack.base);
+
     kin__fiber_forget(fiber);
     kin__tsan_fiber_put(fiber);
-    if (!fiber->borrowed)
+    if (!fiber->borrowed) {
         kin__stack_put(&thread->stacks, &fiber->stack);
-    else
-        kin__asan_unpoison(fiber->stack.base,
-                           (size_t)((char *)(fiber + 1)
-                                    - (char *)fiber->stack.base));
+    } else {
+        kin__asan_unpoison(fiber->stack.base, size);
+        kin__valgrind_memory(fiber->stack.base, size);
+    }
 }
 
 /* --- Code that needs the thread's own stack ------------------------------- */

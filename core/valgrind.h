@@ -7,14 +7,15 @@
 #define KIN_CORE_VALGRIND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>)
+#if __has_include(<valgrind/memcheck.h>)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wsign-conversion"
-#include <valgrind/valgrind.h>
+#include <valgrind/memcheck.h>
 #pragma GCC diagnostic pop
 #define KIN__VALGRIND 1
 #endif
@@ -38,6 +39,12 @@ static inline void kin__valgrind_stack_gone(uint32_t number)
     VALGRIND_STACK_DEREGISTER(number);
 }
 
+/* What was a stack is plain memory again. */
+static inline void kin__valgrind_memory(void *base, size_t size)
+{
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(base, size);
+}
+
 #else
 
 static inline bool kin__on_valgrind(void)
@@ -55,6 +62,12 @@ static inline uint32_t kin__valgrind_stack(const void *base, const void *top)
 static inline void kin__valgrind_stack_gone(uint32_t number)
 {
     (void)number;
+}
+
+static inline void kin__valgrind_memory(void *base, size_t size)
+{
+    (void)base;
+    (void)size;
 }
 
 #endif
