@@ -408,6 +408,19 @@ static struct left_over look(void)
                                resident() };
 }
 
+/* A worker may be on its way from the end of a job to its sleep still. */
+static struct left_over look_at_rest(void)
+{
+    const struct timespec moment = { 0, 1000000 };
+    struct left_over now = look();
+
+    for (int i = 0; i < 3000 && now.stacks > 3 * (size_t)now.threads; i++) {
+        nanosleep(&moment, NULL);
+        now = look();
+    }
+    return now;
+}
+
 static void check_left_over(struct left_over before, struct left_over now)
 {
     if (now.blocks > before.blocks + 64)
@@ -481,7 +494,7 @@ static void run_epochs(int64_t end)
         MUST(kin_run_blocking(run_epoch, NULL));
         close_pool();
         check_books();
-        now = look();
+        now = look_at_rest();
         if (quarter < 1 || !first.files)
             first = now;
         if (quarter <= 1 && now.resident > early)
