@@ -1175,6 +1175,7 @@ TEST_IN_ORDER(two_that_yield_do_not_pass_by_one_that_found_no_stack)
     KIN_AUTO(kin_job) gate = new_job(NULL);
     KIN_AUTO(kin_job) other = LAUNCH(scope, join_without_a_stack, gate);
 
+    (void)other;
     have_stacks_at_hand();
     CHECK_EQ(kin_yield(), 0);
     CHECK_EQ(kin_launch(scope, note_that_it_runs, NULL), 0);
