@@ -89,8 +89,7 @@ static void check_cause(const struct node *node, kin_error *cause)
 {
     if (node->failed) {
         HOLDS(cause && kin_error_kind_of(cause) == KIN_ERROR_FAILURE);
-        HOLDS(is_failure(kin_error_code(cause)));
-        HOLDS(node->failures & failure_bit(kin_error_code(cause)));
+        HOLDS(may_fail_with(node, kin_error_code(cause)));
     } else {
         HOLDS(!cause || kin_error_is_cancellation(cause));
     }
@@ -139,7 +138,7 @@ static void value_undelivered(void *value)
 static bool is_result_of(const struct node *node, int code)
 {
     if (node->failed)
-        return is_failure(code) && node->failures & failure_bit(code);
+        return may_fail_with(node, code);
     if (node->cancelled || !model.strict)
         return code == KIN_ECANCELED || code == KIN_ETIMEDOUT
             || (code == 0 && !model.strict);
@@ -437,8 +436,7 @@ static int await(struct body *body)
     else
         HOLDS((kin_job_is_completed(node->job) && is_result_of(node, code))
               || (is_cancelled(body->node)
-                  && (code == KIN_ECANCELED
-                      || (node->failed && is_failure(code)))));
+                  && (code == KIN_ECANCELED || may_fail_with(node, code))));
     if (code == 0) {
         HOLDS(value == (node->returned ? node : NULL));
         node->received += value != NULL;

@@ -84,6 +84,13 @@ static inline uint64_t failure_bit(int code)
     return (uint64_t)1 << (FAILURE - code);
 }
 
+/* Not yet `failed` may be what its child knows already, where others come in
+ * between: then the model is ahead with the cancellation that comes later. */
+static inline bool may_fail_with(const struct node *node, int code)
+{
+    return is_failure(code) && node->failures & failure_bit(code);
+}
+
 /* --- What moves it -------------------------------------------------------- */
 
 static void model_settle(struct node *node);
