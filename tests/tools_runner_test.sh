@@ -3,6 +3,8 @@
 # for each is built and run, and scripts that lie about themselves are counted.
 . tests/check.sh
 
+root=$PWD
+
 # build_program: $scratch/program from a test file on stdin.
 build_program() {
     { echo '#include "tests/check.h"'; cat; echo TEST_MAIN; } \
@@ -218,6 +220,94 @@ no_programs_at_all_is_a_failure() {
     ! TESTS='*' tools/run-tests.sh label "$scratch/log" || exit 1
 }
 run no_programs_at_all_is_a_failure
+
+# A tree with our `make check`, in which a check and a test are a script each.
+check_tree() {
+    cd "$scratch"
+    cp -r "$root/tools" .
+    cat > Makefile <<'END'
+good bad:
+	@sh $@.sh
+test:
+	@[ "$(ROW)" != broken ] || { echo 'x.c:1: error: no x'; exit 1; }
+	@tools/run-tests.sh $(ROW) log-$(ROW) $(ROW)*.sh
+END
+    script good 'echo all is well'
+    script bad 'echo "a.c:3: error: too long"; exit 1'
+    script one 'echo ok 1'
+    script two_c '
+        echo ok 1; echo =====; echo begins; echo "WARNING: a race"
+        for i in $(seq 30); do echo "    #$i"; done
+        echo "FAIL a_sentence (exit 66)"; echo ok 2; echo of the next
+        echo "FAIL another (exit 1; a.c:7: x)"; exit 1'
+    script two_crash 'echo ok 1; echo "kin: it hurts"; kill -SEGV $$'
+    script two_shell '
+        echo "FAIL in_a_shell (exit 2)"
+        for i in $(seq 30); do echo "    said $i"; done; exit 1'
+}
+
+# checks "CHECKS" "ROWS": what `make check` prints, in $scratch/said.
+checks() {
+    local status=0
+    MAKE=make BUILD=build TESTS='*' TEST_TIME=60 CHECK_TIME=60 \
+        tools/check.sh "$1" "$2" > said || status=$?
+    cat said
+    return $status
+}
+
+a_check_ends_with_what_failed() {
+    check_tree
+    ! checks 'good bad' 'one two broken' || exit 1
+    sed -n '/^FAIL broken/,$p' said | sed '1d; s/^[0-9]* s$/N s/' > end
+    diff end - <<'END'
+bad: bad
+    a.c:3: error: too long
+two two_c.sh: a_sentence (exit 66)
+    WARNING: a race
+        #1
+        #2
+        #3
+        #4
+        #5
+two two_c.sh: another (exit 1; a.c:7: x)
+    of the next
+two two_crash.sh: two_crash.sh (exit 139)
+    kin: it hurts
+two two_shell.sh: in_a_shell (exit 2)
+    said 1
+    said 2
+    said 3
+    said 4
+    said 5
+    said 6
+broken: broken (it does not build)
+    x.c:1: error: no x
+N s
+failed in: bad two broken
+5 passed, 6 failed
+END
+}
+run a_check_ends_with_what_failed
+
+a_check_of_which_nothing_failed_ends_with_the_sum() {
+    check_tree
+    checks good one
+    [ "$(tail -n 1 said)" = '2 passed, 0 failed' ]
+    ! grep -A 9 '^one ' said | grep -E '^(one [a-z]|    |failed)' || exit 1
+}
+run a_check_of_which_nothing_failed_ends_with_the_sum
+
+what_fails_by_the_hundred_is_told_in_a_line_each() {
+    check_tree
+    rm two_*.sh
+    script two 'for i in $(seq 200); do echo alas; echo "FAIL $i"; done; exit 1'
+    ! checks good two || exit 1
+    sed -n '/^make: /,$p' said > end
+    [ "$(wc -l < end)" = $((1 + 150 + 3)) ]
+    grep -qx 'two two.sh: 150' end
+    ! grep alas end || exit 1
+}
+run what_fails_by_the_hundred_is_told_in_a_line_each
 
 bti_is_enforced_on_arm64() {
     local cc=aarch64-linux-gnu-gcc

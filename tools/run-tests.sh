@@ -9,7 +9,8 @@
 #   PREFIX_COMMAND  what programs are started with (qemu, valgrind)
 #   OPTION          what the programs are given (--seeds=1-200)
 #   TEST_TIME       seconds for all of them together
-#   RESULTS         a file to which "LABEL passed failed skipped" is added
+#   RESULTS         a file to which "LABEL passed failed skipped" is added, and
+#                   to RESULTS.failed what failed (tools/failures.awk)
 set -u
 
 run_one() {
@@ -61,8 +62,12 @@ mkdir -p "$LOGS"
 
 count() { cat "$LOGS"/*.log 2> /dev/null | grep -c "^$1 "; }
 for log in $(grep -l '^FAIL ' "$LOGS"/*.log 2> /dev/null); do
-    printf -- '---- %s: %s\n' "$label" "$(basename "$log" .log)"
+    name=$(basename "$log" .log)
+    printf -- '---- %s: %s\n' "$label" "$name"
     tail -n 200 "$log"
+    [ -z "${RESULTS:-}" ] ||
+        awk -v where="$label $name" -f "${0%/*}/failures.awk" "$log" \
+            >> "$RESULTS.failed"
 done
 passed=$(count ok) failed=$(count FAIL) skipped=$(count skip)
 grep -h '^skip ' "$LOGS"/*.log 2> /dev/null
