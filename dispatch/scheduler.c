@@ -1,12 +1,15 @@
 /* dispatch/scheduler.c -- Default and IO: their dispatchers, their threads. */
 #include "dispatch/scheduler_internal.h"
 
+#include "core/environment.h"
 #include "core/fork.h"
 #include "core/memory.h"
 #include "dispatch/os_thread.h"
 
 #include <pthread.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define IO_MIN      64                  /* blocking tasks at once, at least  */
@@ -339,11 +342,29 @@ static void refuse_all(void)
     process.cpu.ops = process.io.ops = &refuse;
 }
 
+/* How many blocking tasks IO runs at once, unless the environment says. */
+static int io_limit(int usual)
+{
+    const char *text = kin__environment("KIN_IO_PARALLELISM");
+    char *end;
+    long wish;
+
+    if (!text || !*text)
+        return usual;
+    wish = strtol(text, &end, 10);
+    if (!*end && wish >= 1 && wish <= MAX_CORE)
+        return (int)wish;
+    fprintf(stderr, "kin: KIN_IO_PARALLELISM=%s is no number from 1 to %d\n",
+            text, MAX_CORE);
+    return usual;
+}
+
 static void init_process(void)
 {
     int cpus = kin__cpu_count();
 
-    init(&process, cpus < 2 ? 2 : cpus, cpus < IO_MIN ? IO_MIN : cpus, "kin");
+    init(&process, cpus < 2 ? 2 : cpus,
+         io_limit(cpus < IO_MIN ? IO_MIN : cpus), "kin");
     kin__fork_child = refuse_all;
     /* relaxed: published by pthread_once() */
     atomic_store_explicit(&process.watchdog.limit, BLOCKED_NS,

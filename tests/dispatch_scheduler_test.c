@@ -226,6 +226,47 @@ TEST(io_admits_64_at_once_and_the_65th_waits)
     kin__scheduler_free(pool);
 }
 
+/* How many of `posted` tasks run at once on the process's own IO. */
+static int most_on_io(const char *limit, int posted, int expected)
+{
+    setenv("KIN_IO_PARALLELISM", limit, 1);
+    for (int i = 0; i < posted; i++)
+        post(kin_io(), wait_for_gate, NULL);
+    counter_await(&inside, expected);
+    post(kin_default(), count_cpu, NULL);
+    counter_await(&cpu_done, 1);
+    counter_add(&gate, 1);
+    counter_await(&done, posted);
+    return counter_most(&inside);
+}
+
+/* R17.1 */
+TEST(the_environment_says_how_many_io_admits)
+{
+    CHECK_EQ(most_on_io("3", 8, 3), 3);
+}
+
+TEST(the_environment_may_let_io_admit_more_than_64)
+{
+    CHECK_EQ(most_on_io("70", 71, 70), 70);
+}
+
+static void first_use(void *limit)
+{
+    setenv("KIN_IO_PARALLELISM", limit, 1);
+    kin_io();
+}
+
+TEST(an_environment_that_makes_no_sense_is_told_and_ignored)
+{
+    check_says(first_use, "0", "KIN_IO_PARALLELISM=0 is no number from 1");
+    check_says(first_use, "4097", "=4097 is no number");
+    check_says(first_use, "99999999999999999999", "is no number");
+    check_says(first_use, "6x", "=6x is no number");
+    check_says(first_use, "-1", "=-1 is no number");
+    CHECK_EQ(most_on_io("", 65, 64), 64);
+}
+
 static struct counter seen = COUNTER_INIT;
 
 static void post_io_from_cpu(void *unused)

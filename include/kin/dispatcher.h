@@ -47,7 +47,8 @@ kin_dispatcher *kin_default(void);
 int64_t kin_blocked_limit(int64_t limit);
 
 /* Blocking work: up to max(64, cores) at once, on the same threads as Default,
- * so that going from Default to IO usually changes no thread. */
+ * so that going from Default to IO usually changes no thread.  With
+ * KIN_IO_PARALLELISM=n in the environment, 1 to 4096, up to n at once. */
 kin_dispatcher *kin_io(void);
 
 /* No dispatch at all: starts and resumes in place, on the thread that does it.
