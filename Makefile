@@ -76,7 +76,7 @@ SEEDS_TESTS ?= job_*_test job_*_sim
 SEEDS_CHECK ?= 1-200
 
 # But not those that take their time, whatever the order.
-SEEDS_NOT := job_signals_test job_million_test
+SEEDS_NOT := job_signals_test job_million_test job_million_queued_test
 
 # The tests that run with each call refused that the system may refuse
 # (tests/check_refuse.h); but those that refuse calls themselves, take their
@@ -84,7 +84,8 @@ SEEDS_NOT := job_signals_test job_million_test
 REFUSE_TESTS ?= $(filter-out job_memory_test job_threads_test job_signals_test \
                 job_blocked_test job_deadlock_test job_main_looper_test \
                 job_android_test job_family_fuzz_test \
-                job_million_test job_limits_test job_fork_test, \
+                job_million_test job_million_queued_test job_limits_test \
+                job_fork_test, \
                 $(basename $(notdir $(wildcard tests/job_*_test.c))))
 
 # TESTS="job_* core_fiber_test" restricts which test programs are built and run
@@ -447,7 +448,8 @@ fuzz: ## drawn programs against models: FUZZ_TIME=600; KEEP=1 keeps what is new
 	+@$(MAKE) --no-print-directory -s ROW=fuzz fuzz-run
 
 fuzz-run: $(FUZZ_BIN)
-	@FUZZ_SEED=$(if $(CI),1,0) tools/fuzz.sh $(FUZZ_TIME) $(BUILD)/fuzz 	  $(FUZZ_BIN)
+	@FUZZ_SEED=$(if $(CI),1,0) tools/fuzz.sh $(FUZZ_TIME) $(BUILD)/fuzz \
+	  $(FUZZ_BIN)
 
 # The soak is long where it is fast, and once.
 SOAK_SECONDS ?= $(if $(PLAIN),$(if $(IS_CLANG),4,$(if $(CI),60,4)),4)
@@ -465,9 +467,10 @@ test: | need-TEST test-programs ## builds and runs the tests of one configuratio
 	   $(RUN_BIN) $(RUN_SHELL)
 
 .PHONY: million soak
-million: ## a million fibers: their memory, their guards, and that it comes back
-	+@$(MAKE) -s $(O)/tests/job_million_test
+million: ## a million fibers, ten million jobs: their memory, and that it comes back
+	+@$(MAKE) -s $(O)/tests/job_million_test $(O)/tests/job_million_queued_test
 	@KIN_MILLION=1000000 $(O)/tests/job_million_test
+	@KIN_MILLION=1000000 $(O)/tests/job_million_queued_test
 
 soak: ## everything at once, for KIN_SOAK_SECONDS= (600): do the books balance?
 	+@$(MAKE) -s $(O)/tests/job_soak_stress

@@ -7,6 +7,7 @@
 #include "core/valgrind.h"
 #include "kin/stack.h"
 #include "tests/check.h"
+#include "tests/process.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -52,25 +53,7 @@ static void drain_and_trim(void)
 /* KiB. */
 static long resident(void)
 {
-    long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-
-    CHECK(file && fscanf(file, "%*d %ld", &pages) == 1);
-    fclose(file);
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-static long count_mappings(void)
-{
-    FILE *file = fopen("/proc/self/maps", "r");
-    long n = 0;
-    int c;
-
-    CHECK(file != NULL);
-    while ((c = getc(file)) != EOF)
-        n += c == '\n';
-    fclose(file);
-    return n;
+    return (long)(process_resident() / 1024);
 }
 
 static void touch(void *address)
@@ -273,7 +256,7 @@ TEST(a_refused_guard_falls_back_to_the_next_grade)
 
 TEST(guards_by_mprotect_leave_room_for_mappings)
 {
-    long before = count_mappings();
+    long before = process_mappings();
     kin_stack_stats stats;
 
     if (kin__page_size() != 4096 || check_slow(1) > 1)
@@ -284,7 +267,7 @@ TEST(guards_by_mprotect_leave_room_for_mappings)
     stats = stats_now();
     CHECK_EQ(stats.guarded_by_mprotect + stats.unguarded, 40000);
     CHECK(stats.guarded_by_mprotect > 10000);
-    CHECK(count_mappings() - before <
+    CHECK(process_mappings() - before <
           2 * (long)stats.guarded_by_mprotect + 200);
     CHECK_EQ(get(0)->guard, stats.unguarded ? KIN__GUARD_NONE
                                             : KIN__GUARD_MPROTECT);
@@ -302,7 +285,7 @@ TEST(two_hundred_thousand_guarded_stacks_are_few_mappings)
     for (int i = 0; i < n; i++)
         stacks[i] = get(0);
     CHECK_EQ(stats_now().guarded_by_madvise, n + 1);
-    CHECK(count_mappings() < 2000);
+    CHECK(process_mappings() < 2000);
     if (!KIN__ASAN && !KIN__TSAN)       /* these have memory beside ours */
         CHECK(resident() - before < n * 42L / 10 + 10000);
     for (int i = 0; i < n; i += n / 8)

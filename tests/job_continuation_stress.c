@@ -4,6 +4,7 @@
  * Two threads meet at a mailbox, an atomic word per round, so that they race
  * within a few hundred nanoseconds.  Counts must be exact; no stack may be
  * left over, and memory must not grow with the rounds. */
+#include "tests/process.h"
 #include "tests/words.h"
 
 #include <sched.h>
@@ -24,17 +25,6 @@ static void wait_for(_Atomic int *word, int value)
     for (int spins = 0; atomic_load(word) != value; spins++)
         if (spins > 1000)
             sched_yield();
-}
-
-static long resident_pages(void)
-{
-    long size = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-
-    CHECK(file);
-    CHECK_EQ(fscanf(file, "%ld %ld", &size, &resident), 2);
-    fclose(file);
-    return resident;
 }
 
 static size_t live_stacks(void)
@@ -174,21 +164,21 @@ static void race_often(kin_dispatcher *dispatcher)
 {
     pthread_t canceller = start_thread(cancel_each_round, NULL);
     size_t live = 0;
-    long pages = 0;
+    long long before = 0;
 
     for (int round = 1; round <= rounds(); round++) {
         race_once(round, dispatcher);
         if (round == rounds() / 5) {
             live = live_stacks();
-            pages = resident_pages();
+            before = process_resident();
         }
     }
     pthread_join(canceller, NULL);
     CHECK_EQ(values + cancellations, rounds());
     if (live_stacks() > live + 4)
         FAIL("%zu stacks live, before %zu", live_stacks(), live);
-    if (resident_pages() > pages + (8 << 20) / sysconf(_SC_PAGESIZE))
-        FAIL("%ld pages resident, before %ld", resident_pages(), pages);
+    if (process_resident() > before + (8 << 20))
+        FAIL("%lld bytes resident, before %lld", process_resident(), before);
 }
 
 TEST(resume_against_cancel_ends_in_one_of_both_on_default)

@@ -3,6 +3,7 @@
  * can still be done is done, the rest says its documented code, and when there
  * is room again everything goes. */
 #include "tests/job_helpers.h"
+#include "tests/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -162,16 +163,6 @@ TEST(without_mappings_there_is_an_error_and_then_all_is_well)
 
 /* --- Address space -------------------------------------------------------- */
 
-static size_t address_space(void)
-{
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-
-    CHECK(file && fscanf(file, "%lu", &pages) == 1);
-    fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static int refused;
 
 static int count_refused(UNUSED kin_job *job, kin_error *error,
@@ -193,7 +184,7 @@ BODY(fill)
     MUST(kin_supervisor_new(kin_scope_job(scope), &family));
     under = kin_context_of_job(family);
     CHECK(under != NULL);
-    limit(RLIMIT_AS, address_space() + (64u << 20));
+    limit(RLIMIT_AS, (rlim_t)process_size().mapped + (64u << 20));
     for (; launched < 100000 && !err && !refused; launched++) {
         err = kin_launch(scope, wait_forever, NULL, .context = under,
                          .handler = count_refused);

@@ -16,11 +16,11 @@
  *   no heap block, live stack, file descriptor or thread is left over
  *   resident memory is flat to one per cent, once it has warmed up */
 #include "core/memory.h"
+#include "tests/process.h"
 #include "tests/words.h"
 
 #include <kin/dump.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -372,29 +372,6 @@ struct left_over {
     long long resident;
 };
 
-static long entries(const char *path)
-{
-    DIR *folder = opendir(path);
-    long count = 0;
-
-    CHECK(folder);
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count;
-}
-
-static long long resident(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    long long size = 0, pages = 0;
-
-    CHECK(file);
-    CHECK_EQ(fscanf(file, "%lld %lld", &size, &pages), 2);
-    fclose(file);
-    return pages * sysconf(_SC_PAGESIZE);
-}
-
 static struct left_over look(void)
 {
     struct kin__memory_stats memory;
@@ -403,9 +380,9 @@ static struct left_over look(void)
     kin_trim();
     kin__memory_get_stats(&memory);
     MUST(kin_stack_get_stats(&stacks));
-    return (struct left_over){ memory.blocks, entries("/proc/self/fd"),
-                               entries("/proc/self/task") - 2, stacks.live,
-                               resident() };
+    return (struct left_over){ memory.blocks, process_files(),
+                               process_threads(), stacks.live,
+                               process_resident() };
 }
 
 /* A worker may be on its way from the end of a job to its sleep still. */
