@@ -35,6 +35,17 @@ static int delivered(struct kin__coroutine *co, struct kin__wait *wait)
     return err ? err : wait->result;
 }
 
+/* Start has failed, after a resume with a value: nobody will get that. */
+static void lost_at_start(struct kin__wait *wait, int err)
+{
+    kin_error *cause = kin__error_of_result(err);
+
+    kin__no_suspend_begin();
+    wait->on_undelivered(wait->value, cause);
+    kin__no_suspend_end();
+    kin__fail_with(cause, err);
+}
+
 /* There was no stack to go to: whoever was started is told to stop. */
 static int not_parked(struct kin__wait *wait, int err)
 {
@@ -83,7 +94,7 @@ static int suspend(struct kin__coroutine *co, kin_suspend_fn *start, void *arg,
     if (err < 0) {
         kin__wait_end(&wait);
         if (wait.outcome == KIN__WAIT_RESUMED && wait.on_undelivered)
-            value_lost(&wait, kin_error_current());
+            lost_at_start(&wait, err);
         kin_error_release(wait.error);
         return err;
     }

@@ -496,6 +496,32 @@ TEST(start_that_fails_is_the_result)
     RUN(operation_that_does_not_start);
 }
 
+static void log_lost(void *value, kin_error *cause)
+{
+    ev(value);
+    evi(kin_error_code(cause));
+}
+
+static int resume_and_fail(kin_continuation continuation, UNUSED void *arg)
+{
+    MUST(kin_continuation_on_cancel(continuation, log_cancel, NULL));
+    MUST(kin_resume_or(continuation, log_lost, "value"));
+    return -EIO;
+}
+
+BODY(operation_that_resumes_but_does_not_start)
+{
+    kin_fail(-EINVAL, "an error of before");
+    CHECK_EQ(kin_suspend_cancellable(resume_and_fail, NULL), -EIO);
+    return 0;
+}
+
+TEST(value_of_a_start_that_fails_is_handed_back_with_the_cause)
+{
+    RUN(operation_that_resumes_but_does_not_start);
+    CHECK_LOG("value -5");
+}
+
 BODY(park_in_two_calls)
 {
     CHECK_EQ(kin_suspend_cancellable(keep, NULL), 1);
