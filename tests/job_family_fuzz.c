@@ -3,285 +3,23 @@
  * Every body reads from the same input what to do next: launch, wait, cancel,
  * fail, open a block...  It runs in virtual time on one thread, in the order
  * of queueing, so that the model (job_family_model.h) can say after each step
- * in which state every job must be; or in one drawn from a seed, and then the
- * books must be right all the same.  A janitor comes when nothing moves any
- * more, and cancels everything again and again until the last has ended.
+ * in which state every job must be; or in one drawn from a seed, or with bodies
+ * that run in place, and then the books must be right all the same.  A janitor
+ * comes when nothing moves any more, and cancels everything again and again
+ * until the last has ended.
  *
  * Besides the states: a body runs at most once and not if it was cancelled
- * before; a completion callback is called once, when all below has ended; a
- * failure is reported once, where it must be, and has the code of somebody
- * who may have caused it; a value is received or handed back, never both and
- * never neither; and calls return what the state of their caller says. */
-#include "tests/job_family_model.h"
+ * before; it wears what its context says; a completion callback is called once,
+ * when all below has ended; a failure is reported once, where it must be, and
+ * has the code of somebody who may have caused it; a value is received or
+ * handed back, never both and never neither; and calls return what the state of
+ * their caller says.
+ *
+ * The first byte of a program says which of these may be in it, the second is
+ * the seed.  What several threads do is the business of job_threads_fuzz.c. */
+#include "tests/job_family_waits.h"
 
-#include <kin/test.h>
-
-#include <string.h>
-
-enum { WAITS = 32, DEPTH = 5, CLOSING_TIME = 1000 };
-
-/* A parked continuation. */
-struct waiting {
-    kin_continuation continuation;
-    struct node *node;
-    bool over, cancelled, resumed;
-    int received, undelivered;
-};
-
-static struct {
-    struct fuzz_bytes bytes;
-    kin_test_scheduler *clock;
-    kin_dispatcher *dispatcher[4];      /* the test's, another, two views    */
-    struct waiting wait[WAITS];
-    int waits;
-    struct node *root;
-    bool closing;
-} run;
-
-/* A running body: the node whose job is the innermost, and how deep. */
-struct body {
-    struct node *node;
-    kin_scope *scope;
-    int depth;
-};
-
-static unsigned next_byte(void)
-{
-    return run.closing ? 0 : fuzz_byte(&run.bytes);
-}
-
-static void check(void)
-{
-    model_check(kin_test_now(run.clock));
-}
-
-/* The state right now, the unforeseen included. */
-static bool is_cancelled(struct node *node)
-{
-    model.now = kin_test_now(run.clock);
-    model_catch_up();
-    return model.strict ? node->cancelled
-                        : node->job && kin_job_is_cancelled(node->job);
-}
-
-/* Others came in while kin was about to cancel it: only with a seed. */
-static bool is_half_cancelled(const struct node *node)
-{
-    return !model.strict && node->cancelled
-        && !kin_job_is_cancelled(node->job)
-        && !kin_job_is_completed(node->job);
-}
-
-static struct node *any_node(void)
-{
-    return &model.node[next_byte() % (unsigned)model.count];
-}
-
-/* --- Being told ----------------------------------------------------------- */
-
-static bool must_report(const struct node *node)
-{
-    return node->failed && node->kind == LAUNCHED && node->parent
-        && node->parent->kind == SUPERVISOR;
-}
-
-static void check_cause(const struct node *node, kin_error *cause)
-{
-    if (node->failed) {
-        HOLDS(cause && kin_error_kind_of(cause) == KIN_ERROR_FAILURE);
-        HOLDS(may_fail_with(node, kin_error_code(cause)));
-    } else {
-        HOLDS(!cause || kin_error_is_cancellation(cause));
-    }
-}
-
-static int end_of_node(kin_job *job, kin_error *cause, void *arg)
-{
-    struct node *node = arg;
-
-    fuzz_story("  %d is over: %d\n", number_of(node), kin_error_code(cause));
-    model_catch_up();
-    HOLDS(node->told++ == 0);
-    HOLDS(kin_job_is_completed(job));
-    HOLDS(!node->entered || node->ended);
-    HOLDS(kin_job_is_cancelled(job) == (cause != NULL));
-    check_cause(node, cause);
-    HOLDS(node->late || node->reports == must_report(node));
-    for (int i = 0; i < model.count; i++)
-        HOLDS(model.node[i].parent != node || !model.node[i].job
-              || kin_job_is_completed(model.node[i].job));
-    return 0;
-}
-
-static int report(kin_job *job, kin_error *error, void *arg)
-{
-    struct node *node = arg;
-
-    model_catch_up();
-    HOLDS(!kin_job_is_completed(job));
-    HOLDS(node->told == 0);
-    check_cause(node, error);
-    node->reports++;
-    return 0;
-}
-
-static void value_undelivered(void *value)
-{
-    struct node *node = value;
-
-    node->undelivered++;
-}
-
-/* --- Results -------------------------------------------------------------- */
-
-/* What ends a block or a deferred that is over, for whoever asks for it. */
-static bool is_result_of(const struct node *node, int code)
-{
-    if (node->failed)
-        return may_fail_with(node, code);
-    if (node->cancelled || !model.strict)
-        return code == KIN_ECANCELED || code == KIN_ETIMEDOUT
-            || (code == 0 && !model.strict);
-    return code == 0;
-}
-
-/* A suspending call returned: it says if its caller is cancelled. */
-static void check_call(struct body *body, int code)
-{
-    HOLDS(code == (is_cancelled(body->node) ? KIN_ECANCELED : 0));
-}
-
-/* Does a body end with what a call returned?  Only codes that mean something
- * there. */
-static bool goes_up(int code)
-{
-    return code == KIN_ECANCELED || code == KIN_ETIMEDOUT || is_failure(code);
-}
-
-/* --- Bodies --------------------------------------------------------------- */
-
-static int steps(struct body *body);
-
-static void enter(struct node *node, kin_scope *scope)
-{
-    fuzz_story("  %d begins\n", number_of(node));
-    HOLDS(!node->entered);
-    node->entered = true;
-    if (!node->job)
-        node->job = kin_job_retain(kin_scope_job(scope));
-    node->scope = kin_scope_retain(scope);
-    HOLDS(node->job == kin_scope_job(scope));
-    HOLDS(!is_cancelled(node) || !node->skips);
-}
-
-static int end(struct node *node, int code)
-{
-    model.now = kin_test_now(run.clock);
-    fuzz_story("  %d ends: %d\n", number_of(node), code);
-    model_catch_up();
-    model_end(node, code);
-    return code;
-}
-
-static int body_of_node(kin_scope *scope, void *arg)
-{
-    struct body body = { .node = arg, .scope = scope };
-    int code;
-
-    enter(body.node, scope);
-    code = steps(&body);
-    if (body.node->kind == ASYNC && next_byte() % 4) {
-        HOLDS(kin_return(scope, body.node) == 0);
-        body.node->returned = true;
-    }
-    return end(body.node, code);
-}
-
-static void launch(struct node *parent, kin_scope *scope)
-{
-    unsigned how = next_byte();
-    enum kind kind = how & 1 ? ASYNC : LAUNCHED;
-    kin_launch_options options = {
-        .start = (kin_start)(how >> 1 & 3),
-        .dispatcher = how & 8 ? run.dispatcher[how >> 4 & 3] : NULL,
-    };
-    struct node *node = model_add(kind, parent);
-    kin_job *job = NULL;
-    int err;
-
-    if (!node)
-        return;
-    fuzz_story("  %d is %s, start %d, on %p, under %d\n", number_of(node),
-               kind == ASYNC ? "async" : "launched", (int)options.start,
-               (void *)options.dispatcher, number_of(parent));
-    node->lazy = options.start == KIN_START_LAZY;
-    node->skips = options.start == KIN_START_DEFAULT || node->lazy;
-    model_born(node);
-    options.arg = node;
-    options.handler = report;
-    options.handler_arg = node;
-    options.on_undelivered = value_undelivered;
-    options.job = kind == LAUNCHED ? &job : NULL;
-    err = kind == ASYNC
-        ? kin_async_with(scope, &node->deferred, body_of_node, &options)
-        : kin_launch_with(scope, body_of_node, &options);
-    HOLDS(err == 0);
-    if (kind == ASYNC)
-        job = kin_job_retain(kin_deferred_job(node->deferred));
-    HOLDS(!node->job || node->job == job);
-    if (node->job)
-        kin_job_release(job);
-    node->job = job;
-    HOLDS(kin_invoke_on_completion(job, end_of_node, node, 0, NULL) == 0);
-}
-
-static void launch_elsewhere(void)
-{
-    struct node *node = any_node();
-
-    if (!node->scope || is_half_cancelled(node)
-        || node->final != kin_job_is_completed(node->job))
-        return;
-    launch(node, node->scope);
-}
-
-static void make_by_hand(struct node *parent)
-{
-    struct node *node = model_add(BY_HAND, parent);
-
-    if (!node)
-        return;
-    fuzz_story("  %d is by hand, under %d\n", number_of(node),
-               number_of(parent));
-    model_born(node);
-    HOLDS(kin_job_new(parent->job, &node->job) == 0);
-    HOLDS(kin_invoke_on_completion(node->job, end_of_node, node, 0, NULL) == 0);
-}
-
-static void complete_by_hand(struct node *node, bool failing)
-{
-    kin_error *error;
-    bool first;
-    int got;
-
-    if (node->kind != BY_HAND || !node->job)
-        return;
-    is_cancelled(node);
-    first = kin_job_is_active(node->job);
-    HOLDS(first == !node->ended || !model.strict);
-    if (first == node->ended)
-        return;                         /* in the middle of something */
-    if (first)
-        model_end(node, failing ? failure_of(node) : 0);
-    if (failing) {
-        error = kin_error_new("", failure_of(node), NULL, "by hand");
-        got = kin_job_fail(node->job, error);
-        kin_error_release(error);
-    } else {
-        got = kin_job_complete(node->job);
-    }
-    HOLDS(got == first);
-}
+enum { DEPTH = 5, CLOSING_TIME = 1000 };
 
 /* --- Blocks --------------------------------------------------------------- */
 
@@ -290,6 +28,8 @@ struct block {
     struct body *outer;
     struct node *node;                  /* NULL: not entered                 */
     int64_t duration;
+    bool or_null, expired;
+    struct badge *badge;
     int code;                           /* with which its body ended         */
 };
 
@@ -307,6 +47,7 @@ static int body_of_block(kin_scope *scope, void *arg)
             model_add(block->kind, block->kind == SHIELD ? NULL : outer);
     body.node = block->node;
     HOLDS(body.node);                   /* there was room a moment ago */
+    body.node->badge = block->badge;
     if (block->kind == TIMEOUT)
         body.node->deadline = kin_test_now(run.clock) + block->duration;
     enter(body.node, scope);
@@ -317,9 +58,24 @@ static int body_of_block(kin_scope *scope, void *arg)
 }
 
 KIN_SUSPENDS
+static int call_moved(struct block *block, unsigned how)
+{
+    unsigned own = how & 128 ? wide_byte() : 0;
+    struct node wearer = { .badge = block->badge };
+    kin_context *context = own_context(&wearer, NULL, own);
+    int code;
+
+    block->badge = wearer.badge;
+    code = kin_with_context(body_of_block, block, .context = context,
+                            .dispatcher = some_dispatcher(how));
+    kin_context_release(context);
+    return code;
+}
+
+KIN_SUSPENDS
 static int call_block(struct block *block)
 {
-    kin_dispatcher *dispatcher = run.dispatcher[next_byte() & 3];
+    unsigned how = next_byte();
 
     switch (block->kind) {
     case SCOPE:
@@ -327,10 +83,13 @@ static int call_block(struct block *block)
     case SUPERVISOR:
         return kin_supervisor_scope(body_of_block, block);
     case TIMEOUT:
-        return kin_with_timeout(block->duration, body_of_block, block);
+        block->or_null = how & 1 && run.mode & WIDE;
+        return block->or_null
+            ? kin_with_timeout_or_null(block->duration, body_of_block, block,
+                                       &block->expired)
+            : kin_with_timeout(block->duration, body_of_block, block);
     case MOVED:
-        return kin_with_context(body_of_block, block,
-                                .dispatcher = dispatcher);
+        return call_moved(block, how);
     default:
         return kin_with_context(body_of_block, block,
                                 .context = kin_shield());
@@ -342,6 +101,10 @@ static void check_block(struct block *block, int code)
     bool cancelled = is_cancelled(block->outer->node);
     struct node *node = block->node;
 
+    if (block->expired) {
+        HOLDS(block->or_null && code == 0);
+        code = KIN_ETIMEDOUT;
+    }
     if (block->kind == MOVED && (!node || !node->entered)) {
         HOLDS(code == KIN_ECANCELED);
         HOLDS(cancelled || node->cancelled || !model.strict);
@@ -366,7 +129,8 @@ static void check_block(struct block *block, int code)
 KIN_SUSPENDS
 static int run_block(struct body *body, enum kind kind)
 {
-    struct block block = { .kind = kind, .outer = body, .duration = -1 };
+    struct block block = { .kind = kind, .outer = body, .duration = -1,
+                           .badge = body->node->badge };
     int code;
 
     if (body->depth == DEPTH || model.count > NODES - DEPTH)
@@ -385,14 +149,6 @@ static int run_block(struct body *body, enum kind kind)
 }
 
 /* --- Waiting -------------------------------------------------------------- */
-
-static bool is_above_or_self(const struct node *node, const struct node *below)
-{
-    for (; below; below = below->parent)
-        if (below == node)
-            return true;
-    return false;
-}
 
 KIN_SUSPENDS
 static int join(struct body *body)
@@ -437,141 +193,108 @@ static int await(struct body *body)
         HOLDS((kin_job_is_completed(node->job) && is_result_of(node, code))
               || (is_cancelled(body->node)
                   && (code == KIN_ECANCELED || may_fail_with(node, code))));
-    if (code == 0) {
-        HOLDS(value == (node->returned ? node : NULL));
-        node->received += value != NULL;
-    }
+    if (code == 0)
+        receive(node, value);
     kin_deferred_release(deferred);
     return code;
 }
 
-static int begin_wait(kin_continuation continuation, void *arg)
-{
-    struct waiting *wait = arg;
+/* Up to this many at once. */
+enum { ALL = 4 };
 
-    wait->continuation = continuation;
-    return 0;
+struct all {
+    struct node *nodes[ALL];
+    kin_deferred *deferreds[ALL];
+    void *values[ALL];
+    size_t count;
+    struct node *failed;                /* the first that has                */
+};
+
+static void choose_all(struct body *body, struct all *all)
+{
+    for (unsigned wish = 1 + next_byte() % ALL; wish > 0; wish--) {
+        struct node *node = any_node();
+
+        if (!node->deferred || is_above_or_self(node, body->node)
+            || is_half_cancelled(node))
+            continue;
+        all->nodes[all->count] = node;
+        all->deferreds[all->count++] = kin_deferred_retain(node->deferred);
+    }
+}
+
+/* Each of them is looked at, and started, before any is waited for. */
+static void foresee_all(struct all *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        struct node *node = all->nodes[i];
+
+        if (!all->failed && kin_job_is_completed(node->job)
+            && kin_job_is_cancelled(node->job))
+            all->failed = node;
+        model_start(node);
+    }
+}
+
+static void check_all(struct body *body, struct all *all, int code)
+{
+    bool cancelled = is_cancelled(body->node), found = false;
+
+    if (all->failed) {
+        HOLDS(is_result_of(all->failed, code));
+        return;
+    }
+    for (size_t i = 0; i < all->count; i++)
+        found = found || (kin_job_is_cancelled(all->nodes[i]->job)
+                          && kin_job_is_completed(all->nodes[i]->job)
+                          && is_result_of(all->nodes[i], code));
+    HOLDS(code == 0 || found || (cancelled && code == KIN_ECANCELED));
+    HOLDS(code != 0 || (!found && (!cancelled || all->count == 0)));
+    for (size_t i = 0; code == 0 && i < all->count; i++)
+        receive(all->nodes[i], all->values[i]);
 }
 
 KIN_SUSPENDS
-static int suspend(struct body *body)
+static int await_all(struct body *body)
 {
-    struct waiting *wait = &run.wait[run.waits];
+    struct all all = { .count = 0 };
     int code;
 
-    if (run.waits == WAITS)
-        return 0;
-    run.waits++;
-    *wait = (struct waiting){ .node = body->node };
-    code = kin_suspend_cancellable(begin_wait, wait);
-    wait->over = true;
-    if (code == 0) {
-        HOLDS(wait->resumed && !wait->cancelled && !is_cancelled(body->node));
-        wait->received++;
-    } else {
-        HOLDS(code == KIN_ECANCELED);
-        HOLDS(wait->cancelled || is_cancelled(body->node));
-    }
+    is_cancelled(body->node);
+    choose_all(body, &all);
+    foresee_all(&all);
+    code = kin_await_all(all.deferreds, all.count, all.values);
+    check_all(body, &all, code);
+    for (size_t i = 0; i < all.count; i++)
+        kin_deferred_release(all.deferreds[i]);
     return code;
 }
 
-static void value_of_wait_lost(void *value, kin_error *cause)
+KIN_SUSPENDS
+static int cancel_and_join(struct body *body)
 {
-    struct waiting *wait = value;
-
-    HOLDS(cause != NULL);
-    wait->undelivered++;
-}
-
-static struct waiting *any_wait(void)
-{
-    return run.waits ? &run.wait[next_byte() % (unsigned)run.waits] : NULL;
-}
-
-static bool is_open(struct waiting *wait)
-{
-    if (!model.strict)
-        return kin_continuation_is_active(wait->continuation);
-    return !wait->over && !wait->resumed && !wait->cancelled
-        && !is_cancelled(wait->node);
-}
-
-static void resume(struct waiting *wait)
-{
-    struct waiting lost = *wait;
-    bool open;
+    struct node *node = any_node();
     int code;
 
-    if (!wait->continuation.fiber)
-        return;                         /* it is being started just now */
-    open = is_open(wait);
-    HOLDS(open == kin_continuation_is_active(wait->continuation));
-    if (open) {
-        wait->resumed = true;
-        HOLDS(kin_resume_or(wait->continuation, value_of_wait_lost, wait) == 0);
-        return;
-    }
-    lost.undelivered = 0;
-    code = kin_resume_or(wait->continuation, value_of_wait_lost, &lost);
-    HOLDS(code == KIN_ESTALE || code == KIN_EALREADY);
-    HOLDS(lost.undelivered == (code == KIN_ESTALE));
-}
-
-static void cancel_wait(struct waiting *wait)
-{
-    bool open;
-
-    if (!wait->continuation.fiber)
-        return;
-    open = is_open(wait);
-    wait->cancelled |= open;
-    HOLDS(kin_continuation_cancel(wait->continuation, NULL) == open);
-}
-
-/* --- Cancelling ----------------------------------------------------------- */
-
-static void cancel(struct node *node)
-{
-    if (!node->job)
-        return;
-    fuzz_story("  cancels %d\n", number_of(node));
+    if (!node->job || is_above_or_self(node, body->node)
+        || is_half_cancelled(node))
+        return 0;
     is_cancelled(node);
     model_cancel(node);
-    kin_job_cancel(node->job, NULL);
+    code = kin_cancel_and_join(node->job);
+    check_call(body, code);
+    if (code == 0)
+        HOLDS(kin_job_is_completed(node->job));
+    return code;
 }
 
-static void cancel_children(struct node *node)
+KIN_SUSPENDS
+static int await_cancellation(struct body *body)
 {
-    if (!node->job)
-        return;
-    is_cancelled(node);
-    for (int i = 0; i < model.count; i++)
-        if (model.node[i].parent == node)
-            model_cancel(&model.node[i]);
-    kin_job_cancel_children(node->job, NULL);
-}
+    int code = kin_await_cancellation();
 
-static void start(struct node *node)
-{
-    bool first = node->lazy && !is_cancelled(node);
-    int got;
-
-    if (!node->job || is_block(node) || node->kind == BY_HAND
-        || is_half_cancelled(node))
-        return;
-    if (first)
-        model_start(node);
-    got = kin_job_start(node->job);
-    HOLDS(got == first || !model.strict);
-}
-
-static void let_go(struct node *node)
-{
-    if (node->deferred && node->ended)
-        kin_deferred_release(node->deferred);
-    else
-        return;
-    node->deferred = NULL;
+    HOLDS(code == KIN_ECANCELED && is_cancelled(body->node));
+    return code;
 }
 
 /* --- Steps ---------------------------------------------------------------- */
@@ -614,6 +337,18 @@ static void act(struct body *body, unsigned what)
     case 11:
         let_go(any_node());
         break;
+    case 13:
+        register_callback(any_node());
+        break;
+    case 14:
+        withdraw_callback();
+        break;
+    case 15:
+        fail_scope(body);
+        break;
+    case 16:
+        ask(any_node());
+        break;
     default:
         HOLDS(kin_ensure_active()
               == (is_cancelled(body->node) ? KIN_ECANCELED : 0));
@@ -650,6 +385,12 @@ static int wait_for(struct body *body, unsigned what)
         return run_block(body, TIMEOUT);
     case 10:
         return run_block(body, MOVED);
+    case 12: case 13:
+        return await_all(body);
+    case 14:
+        return cancel_and_join(body);
+    case 15:
+        return await_cancellation(body);
     default:
         return run_block(body, SHIELD);
     }
@@ -660,16 +401,20 @@ static int wait_for(struct body *body, unsigned what)
 KIN_SUSPENDS
 static int steps(struct body *body)
 {
+    unsigned acts = run.mode & WIDE ? 17 : 13;
+    unsigned ways = run.mode & WIDE ? 16 : 12;
+
     check();
     while (!run.closing && !fuzz_is_over(&run.bytes)) {
         unsigned what = next_byte();
         int code;
 
         HOLDS(kin_current_job() == body->node->job);
+        check_badge(body->node);
         fuzz_story("%d at %lld: %u (act %u, wait %u)\n",
                    number_of(body->node),
                    (long long)kin_test_now(run.clock) / KIN_MS(1), what,
-                   (what >> 1) % 13, (what >> 1) % 12);
+                   (what >> 1) % acts, (what >> 1) % ways);
         if (what < 8)
             return 0;
         if (what < 12)
@@ -679,9 +424,9 @@ static int steps(struct body *body)
         if (what < 16)
             return KIN_ECANCELED;
         if (what & 1) {
-            act(body, (what >> 1) % 13);
+            act(body, (what >> 1) % acts);
         } else {
-            code = wait_for(body, (what >> 1) % 12);
+            code = wait_for(body, (what >> 1) % ways);
             if (what & 128 && goes_up(code))
                 return code;
         }
@@ -702,8 +447,8 @@ static int janitor(kin_scope *scope, void *arg)
         run.closing = true;
         for (int i = 0; i < model.count; i++)
             cancel(&model.node[i]);
-        for (int i = 0; i < run.waits; i++)
-            resume(&run.wait[i]);
+        for (int i = 0; i < waits.count; i++)
+            resume(&waits.wait[i]);
         check();
         KIN_TRY(kin_delay(KIN_MS(1)));
     }
@@ -717,6 +462,7 @@ static void make_dispatchers(void)
                                   &run.dispatcher[2]) == 0);
     HOLDS(kin_limited_parallelism(run.dispatcher[0], 2, NULL,
                                   &run.dispatcher[3]) == 0);
+    HOLDS(kin_test_unconfined(run.clock, &run.dispatcher[4]) == 0);
 }
 
 static bool all_are_over(void)
@@ -730,7 +476,7 @@ static bool all_are_over(void)
 KIN_SUSPENDS
 static int program(kin_scope *scope, void *arg)
 {
-    struct node outside = { .kind = SUPERVISOR };
+    struct node outside = { .kind = SUPERVISOR, .supervises = true };
     struct body body = { .node = &outside, .depth = -1 };
     struct block block = { .kind = SUPERVISOR, .outer = &body, .duration = -1 };
     int code;
@@ -755,8 +501,20 @@ static void check_values(const struct node *node)
     HOLDS(node->undelivered == lost);
 }
 
+static void check_callbacks(void)
+{
+    for (int i = 0; i < run.tolds; i++) {
+        struct told *told = &run.told[i];
+
+        HOLDS(told->withdrawn || told->calls == !told->too_late);
+        kin_registration_dispose(told->registration);
+    }
+}
+
 static void release_all(void)
 {
+    check_callbacks();
+    check_waits();
     for (int i = 0; i < model.count; i++) {
         struct node *node = &model.node[i];
 
@@ -769,12 +527,11 @@ static void release_all(void)
         kin_job_release(node->job);
         check_values(node);
     }
-    for (int i = 0; i < run.waits; i++)
-        HOLDS(run.wait[i].over
-              && run.wait[i].received + run.wait[i].undelivered
-                     == run.wait[i].resumed);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < DISPATCHERS; i++)
         kin_dispatcher_release(run.dispatcher[i]);
+    HOLDS(run.worn == NULL);
+    for (int i = 0; i < BADGES; i++)
+        HOLDS(run.badge[i].held == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -782,12 +539,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned seed;
 
     memset(&run, 0, sizeof run);
+    memset(&waits, 0, sizeof waits);
     model.count = 0;
     model.now = 0;
     run.bytes = (struct fuzz_bytes){ data, data + size };
+    run.mode = fuzz_byte(&run.bytes);
     seed = fuzz_byte(&run.bytes);
     seed = seed & 1 ? seed : 0;
-    model.strict = seed == 0;
+    model.strict = seed == 0 && !(run.mode & IN_PLACE);
     HOLDS(kin_run_test(program, NULL, .seed = seed) == 0);
     release_all();
     return 0;

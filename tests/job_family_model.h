@@ -32,6 +32,7 @@ struct node {
     bool cancelled, expired, failed, final;
     bool owes;                          /* has failed, has not told yet      */
     bool moving;                        /* is just being cancelled           */
+    bool supervises;                    /* children fail alone               */
     uint64_t failures;                  /* whose may be its own, by number   */
     int64_t deadline;
 
@@ -39,14 +40,18 @@ struct node {
     kin_job *job;
     kin_deferred *deferred;
     kin_scope *scope;
+    struct badge *badge;                /* what its body wears               */
     int told, reports;
     int received, undelivered;
-    bool returned;                      /* it has called kin_return          */
+    bool returned;                      /* it has given a value              */
+    bool by_hand;                       /* it was completed so               */
+    bool valued;                        /* and with a value, or is to be     */
 };
 
 /* strict: kin must be where the model is.  Where the order of what happens is
- * drawn from a seed others come in between any two steps of kin, as from other
- * threads: then the model is ahead of it, and only keeps the books. */
+ * drawn from a seed, or bodies run in place, others come in between any two
+ * steps of kin, as from other threads: then the model is ahead of it, and only
+ * keeps the books. */
 struct model {
     bool strict;
     struct node node[NODES];
@@ -120,7 +125,7 @@ static void model_cancel(struct node *node)
 
 static bool tells_parent(const struct node *node)
 {
-    return node->parent && !is_block(node) && node->parent->kind != SUPERVISOR;
+    return node->parent && !is_block(node) && !node->parent->supervises;
 }
 
 /* Of two failures either may be the first that those above learn of. */
@@ -197,7 +202,8 @@ static struct node *model_add(enum kind kind, struct node *parent)
     if (model.count == NODES)
         return NULL;
     node = &model.node[model.count++];
-    *node = (struct node){ .kind = kind, .deadline = KIN_NEVER };
+    *node = (struct node){ .kind = kind, .deadline = KIN_NEVER,
+                           .supervises = kind == SUPERVISOR };
     if (!parent)
         return node;
     if (parent->final) {
