@@ -36,9 +36,9 @@ struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
     block->parks_before = co->runnable.parks;
     block->shielded = parent && parent->kind == KIN__NON_CANCELLABLE;
     block->moved = block->or_null = block->expired = false;
-    /* relaxed: not published yet */
+    /* relaxed, both: not published yet */
     atomic_store_explicit(&block->fired, false, memory_order_relaxed);
-    block->expiry = NULL;
+    atomic_store_explicit(&block->expiry, NULL, memory_order_relaxed);
     block->timer = (struct kin_timer){ .fire = NULL };
     kin__job_init(&block->job, kind, KIN_JOB_ACTIVE);
     kin__ledger_job(&block->job);
@@ -86,9 +86,18 @@ void kin__block_free(struct kin_job *job)
     kin__record_put(kin__thread(), block);
 }
 
+static const kin_error *expiry_of(const struct kin__block_scope *block)
+{
+    /* relaxed: one that the job was cancelled with is seen, by its LOCK; one
+     * that comes too late for that is none of the errors it has, be it seen
+     * or not */
+    return atomic_load_explicit(&((struct kin__block_scope *)block)->expiry,
+                                memory_order_relaxed);
+}
+
 const kin_error *kin__block_expiry(const struct kin_job *job)
 {
-    return job->kind == KIN__TIMEOUT ? block_of((struct kin_job *)job)->expiry
+    return job->kind == KIN__TIMEOUT ? expiry_of(block_of((kin_job *)job))
                                      : NULL;
 }
 
@@ -112,7 +121,7 @@ static void end_job(struct kin__coroutine *co,
 static bool is_own_expiry(const struct kin__block_scope *block,
                           const kin_error *error)
 {
-    return error == block->expiry;
+    return error == expiry_of(block);
 }
 
 /* A block that never parked is not interrupted by its timeout. */

@@ -27,7 +27,7 @@ struct kin__block_scope {
     struct kin_timer timer;         /* of with_timeout                       */
     int64_t deadline, timeout;      /* constant once armed                   */
     _Atomic bool fired;             /* the first to set it cancels the job   */
-    kin_error *expiry;              /* its own; to be compared only          */
+    _Atomic(const kin_error *) expiry;  /* its own; to be compared only      */
     bool or_null, expired;          /* the fiber's                           */
 };
 

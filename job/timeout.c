@@ -152,7 +152,8 @@ static void expire(struct kin__block_scope *block)
     if (atomic_exchange_explicit(&block->fired, true, memory_order_relaxed))
         return;
     error = timeout_error(block, block->timeout);
-    block->expiry = error;              /* published by the job's lock */
+    /* relaxed: published by the job's LOCK; see expiry_of() of block.c */
+    atomic_store_explicit(&block->expiry, error, memory_order_relaxed);
     kin__no_suspend_begin();
     kin__job_cancel(&block->job, error);
     kin__no_suspend_end();
