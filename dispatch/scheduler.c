@@ -20,18 +20,28 @@
 
 /* --- Threads ------------------------------------------------------------- */
 
-/* The last of a worker: the scheduler lives until its thread is joined. */
+/* The last of a worker.  Who frees the scheduler waits for its thread, and
+ * joins it; before that nobody does, and it may not touch the scheduler once it
+ * has been counted out. */
 static void end_worker(struct kin__worker *worker)
 {
     struct kin__scheduler *scheduler = worker->scheduler;
+    bool joined;
 
     worker->thread->worker = NULL;
     kin__spin_lock(&scheduler->idle_lock);
+    /* relaxed: set before the first look, under this lock, at who is alive */
+    joined = atomic_load_explicit(&scheduler->stopping, memory_order_relaxed);
+    if (!joined)
+        worker->thread = NULL;
     scheduler->alive--;
     worker->below = scheduler->ended;
     scheduler->ended = worker;
     kin__spin_unlock(&scheduler->idle_lock);
-    kin__parker_wake(&scheduler->joiner);
+    if (joined)
+        kin__parker_wake(&scheduler->joiner);
+    else
+        pthread_detach(pthread_self());
 }
 
 static void *worker_main(void *arg)
@@ -101,11 +111,8 @@ static struct kin__worker *take_worker(struct kin__scheduler *scheduler)
     else
         number = ++scheduler->numbers;
     kin__spin_unlock(&scheduler->idle_lock);
-    if (worker) {
-        if (worker->thread)             /* NULL: it never had a thread */
-            pthread_join(worker->pthread, NULL);
+    if (worker)
         return worker;
-    }
     worker = allocate(sizeof *worker, _Alignof(struct kin__worker));
     if (worker)
         worker->number = number;
@@ -434,7 +441,7 @@ void kin__scheduler_free(struct kin__scheduler *scheduler)
         kin__parker_wait(&scheduler->joiner, KIN_NEVER);
     while ((worker = scheduler->ended) != NULL) {
         scheduler->ended = worker->below;
-        if (worker->thread)
+        if (worker->thread)             /* NULL: nobody waits for it */
             pthread_join(worker->pthread, NULL);
         deallocate(worker);
     }

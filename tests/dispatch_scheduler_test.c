@@ -349,6 +349,24 @@ TEST(idle_workers_end_after_a_time_and_one_stays)
     kin__scheduler_free(pool);
 }
 
+/* Never freed, as the process's own.  ThreadSanitizer looks at the end whether
+ * a thread has ended that somebody was to join. */
+TEST(a_worker_that_idles_out_leaves_no_thread_to_be_joined)
+{
+    struct kin__scheduler_stats stats;
+
+    make_pool(2, 64);
+    kin__scheduler_set_limits(pool, KIN_MS(1), 1000);
+    for (int i = 0; i < 4; i++)
+        post(io, wait_for_gate, NULL);
+    counter_await(&inside, 4);
+    counter_add(&gate, 1);
+    do {
+        counter_await_for(&done, 1000, KIN_MS(5));
+        kin__scheduler_get_stats(pool, &stats);
+    } while (stats.threads > 1);
+}
+
 static char thread_name[16];
 static sigset_t thread_mask;
 
