@@ -33,6 +33,7 @@ struct block {
     int code;                           /* with which its body ended         */
 };
 
+KIN_SUSPENDS
 static int body_of_block(kin_scope *scope, void *arg)
 {
     struct block *block = arg;
@@ -53,7 +54,7 @@ static int body_of_block(kin_scope *scope, void *arg)
     enter(body.node, scope);
     HOLDS(kin_invoke_on_completion(body.node->job, end_of_node, body.node, 0,
                                    NULL) == 0);
-    block->code = end(body.node, steps(&body));
+    block->code = end(body.node, family_steps(&body));
     return block->code;
 }
 
@@ -399,7 +400,7 @@ static int wait_for(struct body *body, unsigned what)
 /* A body: 0-7 ends it, 8-15 fails it; half of the rest waits, and of that half
  * ends the body with what came of it, if that is bad. */
 KIN_SUSPENDS
-static int steps(struct body *body)
+int family_steps(struct body *body)
 {
     unsigned acts = run.mode & WIDE ? 17 : 13;
     unsigned ways = run.mode & WIDE ? 16 : 12;

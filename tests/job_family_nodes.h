@@ -325,7 +325,8 @@ static void receive(struct node *node, const void *value)
 
 /* --- Jobs with a body ----------------------------------------------------- */
 
-static int steps(struct body *body);
+/* In job_family_fuzz.c: what the bytes say. */
+int family_steps(struct body *body) KIN_SUSPENDS;
 
 static void enter(struct node *node, kin_scope *scope)
 {
@@ -356,7 +357,7 @@ static int body_of_node(kin_scope *scope, void *arg)
     int code;
 
     enter(body.node, scope);
-    code = steps(&body);
+    code = family_steps(&body);
     if (body.node->kind == ASYNC && next_byte() % 4) {
         HOLDS(kin_return(scope, body.node) == 0);
         body.node->returned = true;
