@@ -18,17 +18,20 @@
  * lock guards, and the books of the test.
  *
  * The file that includes this says THREADS.  A place is a number above 0, and
- * PLACES is above them all. */
+ * PLACES is above them all; and VALUE, if a byte does not hold what is in one. */
 #define NOWHERE 0
+#ifndef VALUE
+#define VALUE byte
+#endif
 
 typedef stores {
     byte at[3];                     /* oldest first; NOWHERE: none           */
-    byte value[3];
+    VALUE value[3];
     bool sc[3]
 };
 
 stores out[THREADS];
-byte mem[PLACES];
+VALUE mem[PLACES];
 
 #define HAS_ROOM(t)   (out[t].at[2] == NOWHERE)
 #define ALL_OUT(t)    (out[t].at[0] == NOWHERE)

@@ -100,13 +100,13 @@ static bool is_abandoned(struct kin__permit *permit)
 
 bool kin__permit_work_visible(struct kin__scheduler *scheduler, bool slots)
 {
-    /* seq_cst: pairs with seq_cst in push_shared() of worker.c */
+    /* seq_cst: pairs with seq_cst in kin__shared_push() */
     if (atomic_load_explicit(&scheduler->global.count, memory_order_seq_cst))
         return true;
     for (int i = 0; i < reach_of(scheduler); i++) {
         struct kin__permit *permit = permit_at(scheduler, i);
 
-        if (!kin__ring_is_empty(&permit->ring))
+        if (!kin__permit_is_empty(permit))
             return true;
         if (kin__slot_peek(&permit->ring) && (slots || is_abandoned(permit)))
             return true;
@@ -148,6 +148,8 @@ struct kin_task *kin__permit_steal(struct kin__worker *worker)
         if (victim == worker->permit)
             continue;
         task = kin__ring_steal(&victim->ring, &worker->permit->ring);
+        if (!task)
+            task = kin__fresh_steal(&victim->fresh, &worker->permit->fresh);
         if (!task)
             task = steal_slot(worker, victim);
     }

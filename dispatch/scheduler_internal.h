@@ -1,6 +1,7 @@
 /* dispatch/scheduler_internal.h -- the nouns of the pool.
  *
- *   permit     the right to run CPU tasks, and their queue (ring.h); core many
+ *   permit     the right to run CPU tasks, and their queues (ring.h, fresh.h);
+ *              core many
  *   worker     a thread; holds at most one permit
  *   searcher   a worker with a permit, nothing to do, and not yet parked
  *   watcher    the one parked worker that looks at the slots now and then
@@ -23,6 +24,7 @@
 #include "core/run.h"
 #include "core/spin.h"
 #include "core/timer.h"
+#include "dispatch/fresh.h"
 #include "dispatch/limiter.h"
 #include "dispatch/ring.h"
 #include "dispatch/scheduler.h"
@@ -34,13 +36,18 @@ struct kin__worker;
 /* Picks between two looks at what is not the worker's own. */
 #define KIN__PROBE 64u
 
+/* Picks from the ring in a row, while fresh ones wait. */
+#define KIN__RING_STREAK 16u
+
 struct kin__permit {
-    struct kin__ring ring;
+    struct kin__ring ring;          /* what goes on                          */
+    struct kin__fresh fresh;        /* what has not begun                    */
     _Alignas(64) _Atomic(struct kin__worker *) holder;  /* NULL: free        */
     _Atomic uint32_t tick;          /* tasks taken; written by the holder    */
     _Atomic(struct kin_task *) running; /* taken last; to be compared only   */
     _Atomic bool replaced;          /* see watchdog.c: there is one more     */
     uint32_t streak;                /* holder: from the slot in a row        */
+    uint32_t from_ring;             /* holder: likewise, while fresh wait    */
     uint32_t seen_tick;             /* watcher only                          */
     struct kin_task *seen_slot;     /* watcher only, to be compared          */
     struct kin__sight {             /* watchdog only                         */
@@ -172,18 +179,31 @@ int kin__scheduler_ready(struct kin__scheduler *scheduler);
 int kin__worker_create(struct kin__scheduler *scheduler,
                        enum kin__grant grant);
 
-/* --- worker.c ------------------------------------------------------------ */
+/* --- submit.c ------------------------------------------------------------ */
 
 /* Takes a task whose tag says all: to the caller's own queue if it is a
  * worker, else to a shared one.  There is a worker. */
 void kin__scheduler_submit(struct kin__scheduler *scheduler,
                            struct kin_task *task);
 
+/* Appends n tasks to the queue that all workers see. */
+void kin__shared_push(struct kin__scheduler *scheduler,
+                      const struct kin__task_queue *tasks, size_t n);
+
+/* --- worker.c ------------------------------------------------------------ */
+
 /* frame->poll and frame->next of a worker. */
 struct kin_task *kin__worker_poll(struct kin__frame *frame);
 struct kin_task *kin__worker_next(struct kin__frame *frame);
 
 /* --- permit.c ------------------------------------------------------------ */
+
+/* But for the slot. */
+static inline bool kin__permit_is_empty(struct kin__permit *permit)
+{
+    return kin__ring_is_empty(&permit->ring)
+        && kin__fresh_is_empty(&permit->fresh);
+}
 
 /* Takes a free permit, and a searcher's place with it if `search`. */
 bool kin__permit_try(struct kin__worker *worker, bool search);

@@ -1,5 +1,4 @@
-/* dispatch/worker.c -- what a worker does between two tasks, and where a task
- * goes that is dispatched.
+/* dispatch/worker.c -- what a worker does between two tasks.
  *
  * Between.  From the end of a slice until the next task is chosen the worker
  * is bound to look around, so what is put into its own queue meanwhile (a
@@ -9,7 +8,11 @@
  *
  * The slot.  The task dispatched last runs first, for its data is warm; after
  * STREAK of them in a row the ring has its turn, so that two fibers which wake
- * each other do not starve the rest. */
+ * each other do not starve the rest.
+ *
+ * Fresh ones.  What has begun goes on before anything new begins, so that few
+ * are under way; but after KIN__RING_STREAK of the ring in a row, and after
+ * each yield, a fresh one has its turn, and now and then it is the oldest. */
 #include "dispatch/scheduler_internal.h"
 
 #include "core/thread.h"
@@ -19,6 +22,7 @@
 #else
 #define STREAK       16u
 #endif
+#define FRESH_PATIENCE (128 * KIN__PROBE)
 #define CLOCK_PICKS  64u                /* at most, between two clock reads  */
 #define CLOCK_NS_MIN KIN_US(20)
 #define CLOCK_NS_MAX KIN_US(100)
@@ -26,107 +30,6 @@
 static struct kin__worker *worker_of(struct kin__frame *frame)
 {
     return (struct kin__worker *)frame;
-}
-
-static bool is_blocking(const struct kin_task *task)
-{
-    return task->tag & KIN__TASK_BLOCKING;
-}
-
-/* --- Pushing ------------------------------------------------------------- */
-
-/* Appends n tasks to the queue that all workers see. */
-static void push_shared(struct kin__scheduler *scheduler,
-                        const struct kin__task_queue *tasks, size_t n)
-{
-    struct kin__shared_queue *queue = &scheduler->global;
-    uint32_t count;
-
-    kin__spin_lock(&queue->lock);
-    if (queue->tasks.head)
-        queue->tasks.last->next = tasks->head;
-    else
-        queue->tasks.head = tasks->head;
-    queue->tasks.last = tasks->last;
-    /* relaxed: only written under the lock */
-    count = atomic_load_explicit(&queue->count, memory_order_relaxed);
-    /* seq_cst: before the look at who is awake; pairs with seq_cst in
-     * kin__permit_work_visible() */
-    atomic_store_explicit(&queue->count, count + (uint32_t)n,
-                          memory_order_seq_cst);
-    kin__spin_unlock(&queue->lock);
-}
-
-/* The ring is full: half of it and the task go to the shared queue. */
-static __attribute__((noinline)) void overflow(struct kin__worker *worker,
-                                               struct kin_task *task)
-{
-    struct kin__task_queue tasks = { NULL, NULL };
-    size_t n = kin__ring_spill(&worker->permit->ring, &tasks);
-
-    kin__task_queue_push(&tasks, task);
-    push_shared(worker->scheduler, &tasks, n + 1);
-}
-
-static void push_tail(struct kin__worker *worker, struct kin_task *task)
-{
-    if (is_blocking(task)) {
-        kin__blocking_push(worker->scheduler, worker, task);
-        return;
-    }
-    if (KIN__UNLIKELY(!kin__ring_put(&worker->permit->ring, task)))
-        overflow(worker, task);
-    if (worker->between)
-        worker->owes |= KIN__OWES_WAKE;
-    else
-        kin__idle_signal(worker->scheduler, false);
-}
-
-static void push_slot(struct kin__worker *worker, struct kin_task *task)
-{
-    struct kin__ring *ring = &worker->permit->ring;
-
-    if (worker->between && kin__slot_is_empty(ring)) {
-        kin__slot_put_quietly(ring, task);
-        worker->owes |= KIN__OWES_WAKE;
-        return;
-    }
-    task = kin__slot_put(ring, task);
-    if (task)
-        push_tail(worker, task);
-    else
-        kin__idle_signal(worker->scheduler, true);
-}
-
-static void push_from_outside(struct kin__scheduler *scheduler,
-                              struct kin__worker *self, struct kin_task *task)
-{
-    struct kin__task_queue tasks = { task, task };
-
-    if (is_blocking(task)) {
-        kin__blocking_push(scheduler, self, task);
-        return;
-    }
-    task->next = NULL;
-    push_shared(scheduler, &tasks, 1);
-    kin__idle_signal(scheduler, false);
-}
-
-void kin__scheduler_submit(struct kin__scheduler *scheduler,
-                           struct kin_task *task)
-{
-    struct kin__worker *worker = kin__thread()->worker;
-    bool fair = task->tag & KIN__TASK_FAIR;
-
-    task->tag &= ~KIN__TASK_FAIR;
-    if (worker && worker->scheduler != scheduler)
-        worker = NULL;
-    if (!worker || !worker->permit)
-        push_from_outside(scheduler, worker, task);
-    else if (fair || worker->firing)
-        push_tail(worker, task);
-    else
-        push_slot(worker, task);
 }
 
 /* --- Picking ------------------------------------------------------------- */
@@ -201,6 +104,23 @@ static uint32_t count_pick(struct kin__permit *permit)
     return tick;
 }
 
+/* Of what has begun, or of what has not. */
+static struct kin_task *pick_queued(struct kin__permit *permit)
+{
+    struct kin_task *task = NULL;
+
+    if (permit->from_ring < KIN__RING_STREAK) {
+        task = kin__ring_take(&permit->ring);
+        if (task) {
+            permit->from_ring++;
+            return task;
+        }
+    }
+    permit->from_ring = 0;
+    task = kin__fresh_take(&permit->fresh);
+    return task ? task : kin__ring_take(&permit->ring);
+}
+
 static struct kin_task *pick_local(struct kin__permit *permit)
 {
     struct kin_task *task;
@@ -213,8 +133,20 @@ static struct kin_task *pick_local(struct kin__permit *permit)
         }
     }
     permit->streak = 0;
-    task = kin__ring_take(&permit->ring);
+    task = pick_queued(permit);
     return task ? task : kin__slot_take(&permit->ring);
+}
+
+/* What would wait for ever behind what is newer, or nearer.  The oldest fresh
+ * one comes seldom: begun before its turn it is one more that is under way. */
+static struct kin_task *pick_far(struct kin__worker *worker, uint32_t tick)
+{
+    struct kin_task *task = NULL;
+
+    if (tick % FRESH_PATIENCE == 0
+        && kin__fresh_take_oldest(&worker->permit->fresh, &task, 1))
+        return task;
+    return take_shared(worker, 1);
 }
 
 /* A blocking slice holds no permit. */
@@ -239,7 +171,7 @@ static struct kin_task *give_back(struct kin__worker *worker)
     for (; (task = pick_local(worker->permit)) != NULL; n++)
         kin__task_queue_push(&tasks, task);
     if (n)
-        push_shared(worker->scheduler, &tasks, n);
+        kin__shared_push(worker->scheduler, &tasks, n);
     give_permit_up(worker);
     return kin__blocking_take(worker->scheduler, false);
 }
@@ -249,6 +181,7 @@ static struct kin_task *find(struct kin__worker *worker)
 {
     struct kin__permit *permit = worker->permit;
     struct kin_task *task = NULL;
+    uint32_t tick;
 
     if (KIN__UNLIKELY(worker->owes & KIN__OWES_SEEK)) {
         worker->owes &= ~KIN__OWES_SEEK;
@@ -260,11 +193,12 @@ static struct kin_task *find(struct kin__worker *worker)
         return kin__blocking_take(worker->scheduler, false);
     if (KIN__UNLIKELY(--worker->until_clock == 0))
         look_at_clock(worker);
-    if (KIN__UNLIKELY(count_pick(permit) % KIN__PROBE == 0)) {
+    tick = count_pick(permit);
+    if (KIN__UNLIKELY(tick % KIN__PROBE == 0)) {
         /* A searcher gives it up with its place, when it has found nothing. */
         if (kin__permit_is_replaced(permit) && !worker->searching)
             return give_back(worker);
-        task = take_shared(worker, 1);
+        task = pick_far(worker, tick);
     }
     if (!task)
         task = pick_local(permit);
@@ -300,13 +234,13 @@ static __attribute__((noinline)) void settle(struct kin__worker *worker)
                             kin__timers_earliest(&scheduler->timers));
     if (!(owes & KIN__OWES_WAKE) || !worker->permit)
         return;
-    if (!kin__slot_is_empty(&worker->permit->ring)
-        || !kin__ring_is_empty(&worker->permit->ring)) {
-        /* acq_rel: in the place of the push's own barrier; pairs with seq_cst
-         * in kin__permit_release(), see idle.c */
-        atomic_fetch_add_explicit(&scheduler->state, 0, memory_order_acq_rel);
-        kin__idle_signal(scheduler, kin__ring_is_empty(&worker->permit->ring));
-    }
+    if (kin__slot_is_empty(&worker->permit->ring)
+        && kin__permit_is_empty(worker->permit))
+        return;
+    /* acq_rel: in the place of the push's own barrier; pairs with seq_cst in
+     * kin__permit_release(), see idle.c */
+    atomic_fetch_add_explicit(&scheduler->state, 0, memory_order_acq_rel);
+    kin__idle_signal(scheduler, kin__permit_is_empty(worker->permit));
 }
 
 void kin__scheduler_will_block(void)
