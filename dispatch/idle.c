@@ -175,8 +175,19 @@ static bool is_stopping(struct kin__scheduler *scheduler)
     return atomic_load_explicit(&scheduler->stopping, memory_order_acquire);
 }
 
+/* Under idle_lock: is it for worker to keep the time?  It may have been woken
+ * to, and not know yet. */
+static bool is_to_keep_time(struct kin__worker *worker)
+{
+    struct kin__scheduler *scheduler = worker->scheduler;
+
+    return (!scheduler->keeper || scheduler->keeper == worker)
+           && kin__timers_earliest(&scheduler->timers) != KIN_NEVER;
+}
+
 /* Idle for too long, or no longer wanted: leaves the list for ever.  One
- * worker stays, so that there always is one. */
+ * worker stays, so that there always is one; and one that keeps the time, for
+ * the others may be blocked for longer than that. */
 static bool ends(struct kin__worker *worker, int64_t now)
 {
     struct kin__scheduler *scheduler = worker->scheduler;
@@ -184,14 +195,18 @@ static bool ends(struct kin__worker *worker, int64_t now)
 
     if (!stopping && now < worker->idle_until)
         return false;
+    worker->idle_until = KIN_NEVER;
     kin__spin_lock(&scheduler->idle_lock);
     end = worker->parked && (stopping || scheduler->threads > 1);
+    if (end && !stopping && is_to_keep_time(worker)) {
+        worker->idle_until = now + scheduler->idle_ns;
+        end = false;
+    }
     if (end) {
         kin__parked_remove(scheduler, worker);
         scheduler->threads--;
     }
     kin__spin_unlock(&scheduler->idle_lock);
-    worker->idle_until = KIN_NEVER;
     return end;
 }
 
