@@ -292,3 +292,11 @@ bool kin__idle_park(struct kin__worker *worker)
     worker->between = true;
     return go_on;
 }
+
+struct kin_task *kin__idle_next_first(struct kin__frame *frame)
+{
+    struct kin__worker *worker = (struct kin__worker *)frame;
+
+    frame->next = kin__worker_next;
+    return kin__idle_park(worker) ? kin__worker_next(frame) : NULL;
+}

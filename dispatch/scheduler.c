@@ -70,7 +70,7 @@ static void init_worker(struct kin__worker *worker,
 {
     memset(worker, 0, offsetof(struct kin__worker, parker));
     worker->frame.poll = kin__worker_poll;
-    worker->frame.next = kin__worker_next;
+    worker->frame.next = grant ? kin__worker_next : kin__idle_next_first;
     worker->scheduler = scheduler;
     worker->seed = 2654435769u * (uint32_t)worker->number | 1;
     worker->until_clock = worker->clock_every = 1;

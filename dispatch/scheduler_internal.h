@@ -74,7 +74,7 @@ static inline unsigned kin__searching_of(uint64_t state)
 
 /* What whoever takes a worker from the parked ones gives it. */
 enum kin__grant {
-    KIN__GRANT_NONE,
+    KIN__GRANT_NONE,                /* a new one: it is to keep the time     */
     KIN__GRANT_CPU,                 /* a free permit and a searcher's place  */
     KIN__GRANT_SEEK                 /* a seeker's place                      */
 };
@@ -161,6 +161,7 @@ struct kin__scheduler {
     struct kin__worker *ended;                  /* to be joined              */
     struct kin__worker *keeper;
     int64_t keeper_until;
+    bool keeper_comes;              /* a thread was started to be that       */
     int threads;                    /* that have not decided to end          */
     int alive;                      /* that have not ended                   */
     int parked_count, numbers;
@@ -264,6 +265,10 @@ void kin__idle_wake_all(struct kin__scheduler *scheduler);
 
 /* Parks until there is something to look for.  False: the worker is to end. */
 bool kin__idle_park(struct kin__worker *worker);
+
+/* frame->next, the first time, of a worker that was started to keep the time:
+ * it parks before it does anything. */
+struct kin_task *kin__idle_next_first(struct kin__frame *frame);
 
 /* --- watchdog.c ---------------------------------------------------------- */
 

@@ -43,6 +43,7 @@ void kin__parked_add(struct kin__scheduler *scheduler,
     scheduler->parked_count++;
     worker->parked = true;
     worker->grant = KIN__GRANT_NONE;
+    scheduler->keeper_comes = false;    /* this one can keep the time */
 }
 
 void kin__parked_remove(struct kin__scheduler *scheduler,
@@ -201,12 +202,23 @@ void kin__idle_wake_all(struct kin__scheduler *scheduler)
  *   2 keeper_until = earliest            2 under idle_lock: keeper_until later,
  *   3 sleeps until that, exactly           or no keeper? wakes one, or starts
  *                                          a thread: there must be a keeper
- */
+ *
+ * A thread that is started for that parks first of all, and until somebody has
+ * parked no other one is started. */
+
+static void start_keeper(struct kin__scheduler *scheduler)
+{
+    if (kin__worker_create(scheduler, KIN__GRANT_NONE) == 0)
+        return;
+    kin__spin_lock(&scheduler->idle_lock);
+    scheduler->keeper_comes = false;    /* whoever parks next will keep it */
+    kin__spin_unlock(&scheduler->idle_lock);
+}
 
 void kin__idle_keep_time(struct kin__scheduler *scheduler, int64_t deadline)
 {
     struct kin__worker *self = kin__thread()->worker, *worker;
-    bool kept;
+    bool kept, starts;
 
     if (deadline == KIN_NEVER)
         return;
@@ -219,13 +231,14 @@ void kin__idle_keep_time(struct kin__scheduler *scheduler, int64_t deadline)
     kept = worker && scheduler->keeper_until <= deadline;
     if (!worker)
         worker = scheduler->parked;
+    starts = !worker && !scheduler->keeper_comes;
+    if (starts)
+        scheduler->keeper_comes = true;
     kin__spin_unlock(&scheduler->idle_lock);
-    if (kept)
-        return;
-    if (worker)
+    if (starts)
+        start_keeper(scheduler);
+    else if (worker && !kept)
         kin__parker_wake(&worker->parker);
-    else
-        kin__worker_create(scheduler, KIN__GRANT_NONE);
 }
 
 bool kin__idle_is_keeper(struct kin__worker *worker, int64_t *until)

@@ -87,4 +87,24 @@ TEST(who_has_kept_time_ends_when_there_is_none_to_keep)
     kin__scheduler_free(pool);
 }
 
+TEST(for_many_timers_of_one_time_one_thread_is_started)
+{
+    enum { TIMERS = 1000 };
+    static struct kin_timer timers[TIMERS];
+    int64_t deadline;
+
+    make_pool(2, KIN_S(3600), 16384);
+    post(cpu, wait_for_gate, NULL);
+    post(cpu, wait_for_gate, NULL);
+    counter_await(&inside, 2);
+    deadline = kin_after(KIN_MS(300));
+    for (int i = 0; i < TIMERS; i++)
+        arm(&timers[i], deadline);
+    CHECK(threads_of(pool) <= 3);
+    counter_await(&rung, TIMERS);
+    counter_add(&gate, 1);
+    counter_await(&done, 2);
+    kin__scheduler_free(pool);
+}
+
 TEST_MAIN
