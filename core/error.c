@@ -211,16 +211,22 @@ kin_error *kin_error_new(const char *where, int code, kin_error *cause,
 
 /* --- Counting ------------------------------------------------------------- */
 
-kin_error *kin_error_retain(kin_error *error)
+void kin__error_retain_many(kin_error *error, unsigned count)
 {
     /* relaxed: whoever retains holds a reference, or what holds one */
-    if (error && kin__error_refs(error))
-        atomic_fetch_add_explicit(&error->refs, 1, memory_order_relaxed);
+    if (kin__error_refs(error))
+        atomic_fetch_add_explicit(&error->refs, count, memory_order_relaxed);
+}
+
+kin_error *kin_error_retain(kin_error *error)
+{
+    if (error)
+        kin__error_retain_many(error, 1);
     return error;
 }
 
-/* Gives one reference up; puts what became garbage in front of dead. */
-static kin_error *drop(kin_error *error, kin_error *dead)
+/* Gives references up; puts what became garbage in front of dead. */
+static kin_error *drop(kin_error *error, unsigned count, kin_error *dead)
 {
     uint64_t refs = kin__error_refs(error);
 
@@ -228,35 +234,49 @@ static kin_error *drop(kin_error *error, kin_error *dead)
         return dead;
     do {
         if (KIN__UNLIKELY(refs & KIN__ERROR_RING))
-            return kin__error_ring_drop(error, dead);
+            return kin__error_ring_drop(error, count, dead);
         /* acq_rel: what others did with it; pairs with release here, and with
          * acquire in mark_ring(), error_ring.c */
     } while (!atomic_compare_exchange_weak_explicit(
-                 &error->refs, &refs, refs - 1, memory_order_acq_rel,
+                 &error->refs, &refs, refs - count, memory_order_acq_rel,
                  memory_order_relaxed));
-    if (refs != 1)
+    if (refs != count)
         return dead;
     error->next = dead;
     return error;
 }
 
 /* Without recursion: chains of causes may be long. */
-void kin_error_release(kin_error *error)
+static __attribute__((noinline)) void free_all(kin_error *dead)
 {
     struct kin__error_link *link, *next;
-    kin_error *dead = error ? drop(error, NULL) : NULL;
+    kin_error *error;
 
     while ((error = dead)) {
         dead = error->next;
         for (link = &error->links; link; link = next) {
             next = kin__error_link_next(link);
             if (link->error)
-                dead = drop(link->error, dead);
+                dead = drop(link->error, 1, dead);
             if (link != &error->links)
                 kin__free(link);
         }
         kin__free(error);
     }
+}
+
+void kin__error_release_many(kin_error *error, unsigned count)
+{
+    kin_error *dead = drop(error, count, NULL);
+
+    if (KIN__UNLIKELY(dead != NULL))
+        free_all(dead);
+}
+
+void kin_error_release(kin_error *error)
+{
+    if (error)
+        kin__error_release_many(error, 1);
 }
 
 /* --- Asking --------------------------------------------------------------- */

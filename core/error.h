@@ -14,6 +14,11 @@ kin_error *kin__error_make(kin_error_kind kind, int code, const void *owner,
                            kin_error *cause, const char *where,
                            const char *format, ...) KIN__PRINTF(6, 7);
 
+/* As so many kin_error_retain() or kin_error_release(), of one that is not
+ * NULL, at the price of one. */
+void kin__error_retain_many(kin_error *error, unsigned count);
+void kin__error_release_many(kin_error *error, unsigned count);
+
 const void *kin__error_owner(const kin_error *error);   /* NULL for NULL     */
 
 /* Notes that other lost against winner: appends it to the suppressed list,

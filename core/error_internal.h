@@ -56,9 +56,10 @@ static inline uint64_t kin__error_refs(const kin_error *error)
                                 memory_order_relaxed);
 }
 
-/* Gives up one reference to an error that has RING.  Puts what became garbage
- * in front of the list `dead`, and returns that. */
-kin_error *kin__error_ring_drop(kin_error *error, kin_error *dead);
+/* Gives up references to an error that has RING.  Puts what became garbage in
+ * front of the list `dead`, and returns that. */
+kin_error *kin__error_ring_drop(kin_error *error, unsigned count,
+                                kin_error *dead);
 
 /* Every errno of Linux, by its own name. */
 #define KIN__ERRNOS(X)                                                       \

@@ -135,12 +135,13 @@ static kin_error *collect(kin_error *first, kin_error *dead)
     return dead;
 }
 
-kin_error *kin__error_ring_drop(kin_error *error, kin_error *dead)
+kin_error *kin__error_ring_drop(kin_error *error, unsigned count,
+                                kin_error *dead)
 {
     pthread_mutex_lock(&ring_lock);
     /* relaxed: what other holders did came before, by the lock; or before the
      * mark, and then mark_ring() acquired it */
-    atomic_fetch_sub_explicit(&error->refs, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&error->refs, count, memory_order_relaxed);
     dead = collect(error, dead);
     pthread_mutex_unlock(&ring_lock);
     return dead;

@@ -413,6 +413,37 @@ bool kin__wait_cancel_owned(struct kin__runnable *r, const void *owner,
     return true;
 }
 
+bool kin__wait_try_hold(struct kin__runnable *r, const void *owner)
+{
+    /* relaxed: the exchange below orders it */
+    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
+
+    /* acquire: pairs with release in unlock() and publish() */
+    if (state_of(word) != KIN__WAIT_PARKED || (word & BUSY)
+        || !atomic_compare_exchange_strong_explicit(
+               &r->wait_word, &word, word | BUSY, memory_order_acquire,
+               memory_order_relaxed))
+        return false;
+    if (KIN__LIKELY(r->wait->owner == owner && !r->wait->on_cancel))
+        return true;
+    unlock(r);
+    return false;
+}
+
+void kin__wait_cancel_held(struct kin__runnable *r, kin_error *cause)
+{
+    /* relaxed: BUSY is ours */
+    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
+
+    r->wait->error = cause;
+    r->wait->outcome = KIN__WAIT_CANCELLED;
+    /* release: as in unlock() */
+    atomic_store_explicit(&r->wait_word,
+                          word_of(word >> GENERATION_SHIFT,
+                                  KIN__WAIT_CANCELLED),
+                          memory_order_release);
+}
+
 bool kin__wait_cancel(struct kin__runnable *r, uint64_t generation,
                       kin_error *cause)
 {

@@ -124,6 +124,14 @@ bool kin__wait_cancel(struct kin__runnable *runnable, uint64_t generation,
 bool kin__wait_cancel_owned(struct kin__runnable *runnable, const void *owner,
                             kin_error *cause);
 
+/* The same in two steps, for whoever may neither wait nor call out: the first
+ * has the wait, if the runnable is parked, owner is the wait's, and nothing is
+ * to be called; until the second, which takes the reference to cause and must
+ * come soon, the fiber does not go on.  To have it go on (ops->ready) is left
+ * to the caller. */
+bool kin__wait_try_hold(struct kin__runnable *runnable, const void *owner);
+void kin__wait_cancel_held(struct kin__runnable *runnable, kin_error *cause);
+
 /* Registers what a cancellation calls; at once if cancelled already.
  * Errors: KIN_EALREADY: there is one; KIN_ESTALE: over; KIN_ENOTSUP: the wait
  * has no owner. */

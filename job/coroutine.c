@@ -77,11 +77,8 @@ kin_error *kin__error_of_result(int code)
 
     /* A cancelled call returns KIN_ECANCELED, whatever the cause's own code:
      * that of a timeout differs. */
-    if (code == KIN_ECANCELED && kin_error_is_cancellation(current)) {
-        current = kin_error_retain(current);
-        kin_error_clear();
-        return current;
-    }
+    if (code == KIN_ECANCELED && kin_error_is_cancellation(current))
+        code = kin_error_code(current);
     return kin__error_take(code);
 }
 
@@ -100,7 +97,7 @@ static kin_error *error_of(struct kin__runnable *runnable, int code)
 {
     kin_error *error = code < 0 ? kin__error_of_result(code) : NULL;
 
-    if (code < 0 || runnable->error)
+    if (runnable->error)
         kin_error_clear();
     return error;
 }

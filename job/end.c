@@ -205,21 +205,21 @@ void kin__job_finish(struct kin_job *job, kin_error **broken)
 
 /* Nobody but who ends it has a reference, or has come to it, or could come
  * without one, as a child does: there has been none.  Without the parent's LOCK
- * this may change at any moment. */
-static bool looks_quiet(const struct kin_job *job, uint32_t refs)
+ * this may change at any moment.  `word`: Active, or Cancelling. */
+static bool looks_quiet(const struct kin_job *job, uint32_t refs, uint32_t word)
 {
     /* acquire: pairs with acq_rel in kin_job_release(); kin__job_word()
      * acquires what was done under its LOCK */
     return atomic_load_explicit(&((struct kin_job *)job)->refs,
                                 memory_order_acquire) == refs
-        && kin__job_word(job) == KIN_JOB_ACTIVE;
+        && kin__job_word(job) == word;
 }
 
 /* Nor has anybody left anything with it.  The parent is locked: who would come
  * from there cannot. */
-static bool is_quiet(const struct kin_job *job, uint32_t refs)
+static bool is_quiet(const struct kin_job *job, uint32_t refs, uint32_t word)
 {
-    return looks_quiet(job, refs)
+    return looks_quiet(job, refs, word)
         && !job->pending && !job->more && job->list.next == &job->list;
 }
 
@@ -234,28 +234,40 @@ static bool may_end_quietly(const struct kin_job *job)
     return job->parent && kin__job_has_body(job->parent)
         && (job->kind <= KIN__ASYNC ? !kin__coroutine_tells_when_freed(job)
                                     : job->kind == KIN__SCOPE
-                                      || job->kind == KIN__SUPERVISOR_SCOPE)
-        && looks_quiet(job, own_refs(job));
+                                      || job->kind == KIN__SUPERVISOR_SCOPE);
+}
+
+/* Takes it off its parent's list, if it is quiet, and cancelled for `cause`
+ * (NULL: not); *sealed: the parent is next, which stays until it is finished. */
+static bool leave_quietly(struct kin_job *job, const kin_error *cause,
+                          bool *sealed)
+{
+    uint32_t word = cause ? KIN_JOB_CANCELLING : KIN_JOB_ACTIVE;
+    struct kin_job *parent = job->parent;
+    uint32_t refs = own_refs(job), parent_word;
+    bool quiet;
+
+    if (!looks_quiet(job, refs, word))
+        return false;
+    kin__chance(KIN__CHANCE_ENDS);
+    parent_word = kin__job_lock(parent);
+    quiet = is_quiet(job, refs, word) && job->cause == cause;
+    if (KIN__LIKELY(quiet)) {
+        kin__node_unlink(&job->child);
+        *sealed = drop_locked(parent, &parent_word);
+    }
+    kin__job_unlock(parent, parent_word);
+    return quiet;
 }
 
 /* Ends a job of which nobody knows; false if somebody does. */
 static bool end_quietly(struct kin_job *job)
 {
     struct kin_job *parent = job->parent;
-    uint32_t refs = own_refs(job), word;
-    bool quiet, sealed = false;
+    uint32_t refs = own_refs(job);
+    bool sealed = false;
 
-    if (!may_end_quietly(job))
-        return false;
-    kin__chance(KIN__CHANCE_ENDS);
-    word = kin__job_lock(parent);
-    quiet = is_quiet(job, refs);
-    if (KIN__LIKELY(quiet)) {
-        kin__node_unlink(&job->child);
-        sealed = drop_locked(parent, &word);
-    }
-    kin__job_unlock(parent, word);
-    if (KIN__UNLIKELY(!quiet))
+    if (!may_end_quietly(job) || !leave_quietly(job, NULL, &sealed))
         return false;
     job->parent = NULL;
     /* relaxed: nobody else can come to it any more */
@@ -265,6 +277,25 @@ static bool end_quietly(struct kin_job *job)
     atomic_store_explicit(&job->refs, refs - 1, memory_order_relaxed);
     if (refs == 1)
         kin__coroutine_free(job);
+    if (KIN__UNLIKELY(sealed))
+        finish_above(parent);
+    return true;
+}
+
+/* The same for one that was cancelled as a part of its family, and has ended
+ * with that very error, whose reference is taken then. */
+static bool end_cancelled_quietly(struct kin_job *job, kin_error *error)
+{
+    struct kin_job *parent = job->parent;
+    bool sealed = false;
+
+    if (job->kind > KIN__ASYNC || !kin_error_is_cancellation(error)
+        || !may_end_quietly(job) || !leave_quietly(job, error, &sealed))
+        return false;
+    kin__error_release_many(error, job->cancellation == error ? 3 : 2);
+    if (job->cancellation && job->cancellation != error)
+        kin_error_release(job->cancellation);
+    kin__coroutine_free(job);
     if (KIN__UNLIKELY(sealed))
         finish_above(parent);
     return true;
@@ -297,6 +328,8 @@ static void complete(struct kin_job *job)
 void kin__job_body_end(struct kin_job *job, kin_error *error)
 {
     if (KIN__UNLIKELY(error)) {
+        if (end_cancelled_quietly(job, error))
+            return;
         kin__chance(KIN__CHANCE_ENDS);
         kin__job_cancel(job, error);
         kin_error_release(error);

@@ -155,6 +155,17 @@ static inline uint32_t kin__job_lock(struct kin_job *job) KIN_LOCKS(*job)
     return kin__job_lock_contended(job);
 }
 
+/* Locks if the word is `word`; for those who hold a lock that comes later. */
+KIN_UNCHECKED
+static inline bool kin__job_try_lock(struct kin_job *job, uint32_t word)
+    KIN_TRY_LOCKS(*job)
+{
+    /* acquire: pairs with release in kin__job_unlock() */
+    return atomic_compare_exchange_strong_explicit(
+        &job->word, &word, word | KIN__JOB_LOCK, memory_order_acquire,
+        memory_order_relaxed);
+}
+
 KIN_UNCHECKED
 static inline void kin__job_unlock(struct kin_job *job, uint32_t word)
     KIN_UNLOCKS(*job)

@@ -4,6 +4,8 @@
  * in the order of attachment.  It keeps its place with a cursor in each list,
  * and its way back in walk_up, so it needs no recursion, no memory, and no lock
  * while it calls out.  A job is walked once: by whoever moved it to CANCELLING.
+ * Most children are leaves, and cancelled in batches (leaves.c); the others are
+ * entered one by one.
  *
  * Upwards: a failure goes from parent to parent as long as each accepts it; the
  * jobs it went through are held (pending) until the top has been told, so that
@@ -15,6 +17,7 @@
 #include "job/coroutine.h"
 #include "job/job.h"
 #include "job/job_word.h"
+#include "job/leaves.h"
 
 #include <stddef.h>
 
@@ -22,7 +25,7 @@
 
 kin_error *kin__job_cancellation(struct kin_job *job)
 {
-    kin_error *error = NULL, *made = NULL;
+    kin_error *error = NULL, *made;
     uint32_t word = kin__job_lock(job);
     bool wrap = job->cause && !job->cancellation;
 
@@ -30,15 +33,14 @@ kin_error *kin__job_cancellation(struct kin_job *job)
         job->cancellation = kin_error_retain(job->cause);
         wrap = false;
     }
-    if (wrap)                           /* made outside the lock */
-        error = kin_error_retain(job->cause);
+    error = kin_error_retain(wrap ? job->cause : job->cancellation);
     kin__job_unlock(job, word);
-    if (wrap) {
-        made = kin__error_make(KIN_ERROR_CANCELLATION, KIN_ECANCELED, job,
-                               error, "", "the job has failed: %s",
-                               kin_error_message(error));
-        kin_error_release(error);
-    }
+    if (KIN__LIKELY(!wrap))
+        return error;
+    made = kin__error_make(KIN_ERROR_CANCELLATION, KIN_ECANCELED, job,
+                           error, "", "the job has failed: %s",
+                           kin_error_message(error));
+    kin_error_release(error);
     word = kin__job_lock(job);
     if (made && !job->cancellation) {
         job->cancellation = made;
@@ -98,20 +100,25 @@ static bool is_cancelling(const struct kin__node *node)
         && kin__callback_is_cancelling(node);
 }
 
-/* Moves the cursor behind the next child or, if wanted, cancelling callback,
- * and returns it; NULL at the end, when the cursor has left.  A child is
- * retained, a callback unlinked. */
+/* Cancels the leaves that come next; then moves the cursor behind the next
+ * child or, if wanted, cancelling callback, and returns it; NULL at the end,
+ * when the cursor has left, or if there was no room for more leaves.  A child
+ * is retained, a callback unlinked. */
 static struct kin__node *walk_step(struct kin_job *job,
-                                   struct kin__node *cursor, bool callbacks)
+                                   struct kin__node *cursor, bool callbacks,
+                                   struct kin__leaves *leaves)
 {
     uint32_t word = kin__job_lock(job);
-    struct kin__node *node = cursor->next;
+    struct kin__node *node = kin__leaves_cancel(leaves, job, cursor->next);
 
-    while (node != &job->list && node->kind != KIN__NODE_CHILD
+    while (leaves->room && node != &job->list && node->kind != KIN__NODE_CHILD
            && !(callbacks && is_cancelling(node)))
         node = node->next;
     kin__node_unlink(cursor);
-    if (node == &job->list) {
+    if (!leaves->room) {
+        kin__node_append(node, cursor);         /* that is: before it */
+        node = NULL;
+    } else if (node == &job->list) {
         node = NULL;
     } else {
         kin__node_append(node->next, cursor);   /* that is: right behind it */
@@ -174,10 +181,14 @@ static void walk(struct kin_job *root)
     struct kin_job *job = root;
 
     for (;;) {
+        struct kin__leaves leaves;
         struct kin__node *node;
 
         kin__chance(KIN__CHANCE_WALKS);
-        node = walk_step(job, &job->cursor, true);
+        kin__leaves_begin(&leaves, NULL);
+        node = walk_step(job, &job->cursor, true, &leaves);
+        if (kin__leaves_end(&leaves))
+            continue;
         if (node && node->kind == KIN__NODE_CHILD) {
             if (enter_child(job, kin__job_of_child(node)))
                 job = kin__job_of_child(node);
@@ -199,15 +210,22 @@ static void walk(struct kin_job *root)
 void kin__job_cancel_children(struct kin_job *job, kin_error *cause)
 {
     struct kin__node cursor = { .kind = KIN__NODE_CURSOR };
+    struct kin__leaves leaves;
     struct kin__node *node;
     uint32_t word = kin__job_lock(job);
+    bool more;
 
     kin__node_append(job->list.next, &cursor);      /* at the front */
     kin__job_unlock(job, word);
-    while ((node = walk_step(job, &cursor, false))) {
-        kin__job_cancel(kin__job_of_child(node), cause);
-        kin_job_release(kin__job_of_child(node));
-    }
+    do {
+        kin__leaves_begin(&leaves, cause);
+        node = walk_step(job, &cursor, false, &leaves);
+        more = kin__leaves_end(&leaves);
+        if (node) {
+            kin__job_cancel(kin__job_of_child(node), cause);
+            kin_job_release(kin__job_of_child(node));
+        }
+    } while (node || more);
 }
 
 /* --- Up ------------------------------------------------------------------- */
