@@ -29,7 +29,7 @@ static void make(struct kin_fiber *fiber, void (*entry)(void *value))
     fiber->asan_size = (size_t)((char *)fiber->stack.top
                                 - (char *)fiber->stack.base);
     kin__tsan_fiber_get(fiber);
-    fiber->sp = kin__switch_make(fiber->stack.top, begin);
+    fiber->stack.sp = kin__switch_make(fiber->stack.top, begin);
 }
 
 struct kin_fiber *kin__fiber_get(struct kin__thread *thread, size_t size,
@@ -100,7 +100,7 @@ void kin_call_on_thread_stack(void (*fn)(void *arg), void *arg)
 {
     struct kin__thread *thread = kin__thread();
     struct native_call call = { .self = thread->fiber, .fn = fn, .arg = arg };
-    void *suspended = thread->native.sp;
+    void *suspended = thread->native.stack.sp;
 
     if (!fn)
         return;
@@ -110,5 +110,5 @@ void kin_call_on_thread_stack(void (*fn)(void *arg), void *arg)
     }
     kin__fiber_switch_then(thread, call.self, &thread->native, run_native,
                            &call);
-    thread->native.sp = suspended;      /* same thread: fn cannot suspend */
+    thread->native.stack.sp = suspended; /* same thread: fn cannot suspend */
 }

@@ -18,7 +18,6 @@ struct kin__thread;
 
 struct kin_fiber {
     struct kin__stack stack;        /* first: the stack this record tops     */
-    void *sp;                       /* where it stopped                      */
     void (*entry)(void *value);     /* what a fresh one begins with          */
     void *value;                    /* handed over to it                     */
 

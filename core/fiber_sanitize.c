@@ -149,7 +149,7 @@ void *kin__fiber_switch(struct kin__thread *thread, struct kin_fiber *from,
 
     thread->fiber = to;
     leave(thread, from, to);
-    received = kin__switch(&from->sp, to->sp, value);
+    received = kin__switch(&from->stack.sp, to->stack.sp, value);
     kin__fiber_arrive(from);
     return received;
 }
@@ -175,7 +175,7 @@ void kin__fiber_switch_then(struct kin__thread *thread, struct kin_fiber *from,
     thread->then = then;
     thread->then_arg = arg;
     leave(thread, from, to);
-    kin__switch_then(&from->sp, to->sp, arrive_then, NULL);
+    kin__switch_then(&from->stack.sp, to->stack.sp, arrive_then, NULL);
     kin__fiber_arrive(from);
 }
 #endif

@@ -32,7 +32,7 @@ static inline void *kin__fiber_switch(struct kin__thread *thread,
                                       struct kin_fiber *to, void *value)
 {
     thread->fiber = to;
-    return kin__switch_here(&from->sp, to->sp, value);
+    return kin__switch_here(&from->stack.sp, to->stack.sp, value);
 }
 
 static inline void kin__fiber_switch_then(struct kin__thread *thread,
@@ -41,7 +41,7 @@ static inline void kin__fiber_switch_then(struct kin__thread *thread,
                                           void (*then)(void *arg), void *arg)
 {
     thread->fiber = to;
-    kin__switch_then_here(&from->sp, to->sp, then, arg);
+    kin__switch_then_here(&from->stack.sp, to->stack.sp, then, arg);
 }
 
 static inline void kin__fiber_arrive(struct kin_fiber *self)

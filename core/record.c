@@ -1,7 +1,7 @@
 /* record.c -- records in slabs; a list per thread, a common depot.
  *
- * A free record is linked through its last word, so that the wait word near
- * its start keeps its generation. */
+ * A free record is linked through its first word, which is warm when it comes
+ * and wanted when it goes.  The wait word keeps its generation. */
 #include "core/record_internal.h"
 
 #include "core/check.h"

@@ -3,6 +3,7 @@
 #define KIN_CORE_RECORD_INTERNAL_H
 
 #include "core/record.h"
+#include "core/run.h"
 #include "core/spin.h"
 
 #include <stddef.h>
@@ -16,10 +17,15 @@
 #define KIN__SLAB_RECORDS 192       /* three batches, less than 64 KiB       */
 
 struct free_record {
-    unsigned char used[KIN__RECORD_SIZE - 2 * sizeof(void *)];
-    struct free_record *next_batch;     /* in the depot, of a batch's first  */
     struct free_record *next;
+    struct free_record *next_batch;     /* in the depot, of a batch's first  */
+    unsigned char used[KIN__RECORD_SIZE - 2 * sizeof(void *)];
 };
+
+/* A wait word keeps its generation while the record is free. */
+_Static_assert(offsetof(struct free_record, used)
+                   <= offsetof(struct kin__runnable, wait_word),
+               "a free record has its wait word still");
 
 /* What is free and in no thread's list; guarded by lock. */
 struct kin__record_depot {

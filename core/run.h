@@ -49,7 +49,10 @@ struct kin__runnable {
     const struct kin__runnable_ops *ops;
     struct kin_fiber *fiber;        /* where it parked; NULL before the body */
     _Atomic uint64_t wait_word;     /* see core/wait.h                       */
-    struct kin__wait *wait;         /* guarded by wait_word                  */
+    union {
+        struct kin__wait *wait;     /* guarded by wait_word                  */
+        kin_error *told;            /* why: kin__wait_cancel_own()           */
+    };
     kin_error *error;               /* current error; the running fiber's    */
     uint8_t dressed;                /* what is the slice's: KIN__WEARS_…      */
     uint32_t stack_size;            /* of the body; 0: the default           */
@@ -134,6 +137,26 @@ static inline struct kin__runnable *kin__parked_of(struct kin_task *task)
     struct kin__runnable *r = (struct kin__runnable *)task;
 
     return task->run == kin__runnable_run && r->fiber ? r : NULL;
+}
+
+/* Fetches what a parked fiber will read first, as it will run soon: the record
+ * of its stack, and then (a step later, for that is where `sp` is) its frames.
+ * A fiber that has been away has them in no cache. */
+enum { KIN__LINE = 64, KIN__FETCHED = 12 * KIN__LINE };
+
+static inline void kin__fetch(const void *from, size_t size)
+{
+    for (size_t at = 0; at < size; at += KIN__LINE)
+        __builtin_prefetch((const char *)from + at);
+}
+
+static inline void kin__fetch_frames(const struct kin_fiber *fiber)
+{
+    size_t size = (size_t)((const char *)fiber->stack.top
+                           - (const char *)fiber->stack.sp);
+
+    kin__fetch(fiber->stack.sp, size < KIN__FETCHED ? size : KIN__FETCHED);
+    __builtin_prefetch(fiber->stack.probe);
 }
 
 /* What a fiber has installed on the thread is nobody else's. */

@@ -67,24 +67,29 @@ enum kin__guard {
 struct kin__slab;
 
 /* The owner's, whoever that is: the fiber that runs on it, the cache that
- * holds it, or (under its lock) the depot. */
+ * holds it, or (under its lock) the depot.  What a fiber needs that goes on and
+ * ends is the first line. */
 struct kin__stack {
     struct kin__stack *next;    /* in a magazine; free for use outside       */
-    void *base;                 /* lowest usable byte                        */
-    void *top;                  /* below the record: the first frame         */
+    void *sp;                   /* the fiber's: where it stopped             */
     struct kin__slab *slab;     /* NULL: memory borrowed from the caller     */
     const uint64_t *probe;      /* 8 words; see kin__stack_use_end           */
-    char *mark;                 /* nothing below was seen in use; the first
-                                   4 KiB at the most are not told apart      */
-    struct kin__stack *batch_next; /* depot: the next magazine               */
-    size_t batch_bytes;         /* depot: what this magazine holds           */
-    uint32_t batch_count;
-    uint32_t valgrind;
     uint16_t index;             /* slot in the slab                          */
     uint8_t size_class;
     uint8_t guard;              /* enum kin__guard                           */
     bool measured;              /* the run in progress began on zeroes       */
+    void *top;                  /* below the record: the first frame         */
+    char *mark;                 /* nothing below was seen in use; the first
+                                   4 KiB at the most are not told apart      */
+    void *base;                 /* lowest usable byte                        */
+
+    struct kin__stack *batch_next; /* depot: the next magazine               */
+    size_t batch_bytes;         /* depot: what this magazine holds           */
+    uint32_t batch_count;
+    uint32_t valgrind;
 };
+
+_Static_assert(offsetof(struct kin__stack, batch_next) == 64, "a line");
 
 struct kin__stack_magazine {
     struct kin__stack *loaded;

@@ -67,11 +67,11 @@ size_t kin__trace(const struct kin_fiber *fiber, const void **at, size_t room)
 {
     struct trace trace = { .at = at, .room = room, .skip = 2 };
 
-    if (!CAN_TRACE || !kin__stack_holds(&fiber->stack, fiber->sp)
-        || (size_t)((char *)fiber->sp - (char *)fiber->stack.base)
+    if (!CAN_TRACE || !kin__stack_holds(&fiber->stack, fiber->stack.sp)
+        || (size_t)((char *)fiber->stack.sp - (char *)fiber->stack.base)
            < KIN__TRACE_ROOM)
         return 0;
-    kin__switch_then(&trace.self, fiber->sp, collect, &trace);
+    kin__switch_then(&trace.self, fiber->stack.sp, collect, &trace);
     return trace.count;
 }
 

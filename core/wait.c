@@ -1,11 +1,4 @@
-/* wait.c -- see wait.h.
- *
- *   wait_word:  generation (56 bits) | CALLING | LATE | BUSY | state (3 bits)
- *
- *   LATE   a wake that came after a cancellation has been swallowed; a wrong
- *          value only makes one report say "too late" for "already".
- *   CALLING  with BUSY: a cancelling callback runs; whoever would wait for BUSY
- *          to end, perhaps from inside it, must not. */
+/* wait.c -- see wait.h; the word is in wait_word.h. */
 #include "core/wait.h"
 
 #include "core/chance.h"
@@ -13,31 +6,10 @@
 #include "core/clock.h"
 #include "core/spin.h"
 #include "core/thread.h"
+#include "core/wait_word.h"
 
 #include <sched.h>
 #include <stddef.h>
-
-#define STATE_MASK       ((uint64_t)7)
-#define BUSY             ((uint64_t)8)
-#define LATE             ((uint64_t)16)
-#define CALLING          ((uint64_t)32)
-#define GENERATION_SHIFT KIN__GENERATION_SHIFT
-
-static uint64_t word_of(uint64_t generation, enum kin__wait_state state)
-{
-    return generation << GENERATION_SHIFT | (uint64_t)state;
-}
-
-static enum kin__wait_state state_of(uint64_t word)
-{
-    return (enum kin__wait_state)(word & STATE_MASK);
-}
-
-static bool is_open(uint64_t word)
-{
-    return state_of(word) == KIN__WAIT_UNDECIDED
-        || state_of(word) == KIN__WAIT_PARKED;
-}
 
 static void relax(unsigned *rounds)
 {
@@ -70,9 +42,8 @@ void kin__wait_begin(struct kin__wait *wait)
 void kin__wait_open(struct kin__wait *wait)
 {
     /* release: publishes *wait and the saved stack; pairs with acquire in
-     * lock() and claim() */
-    atomic_store_explicit(&wait->runnable->wait_word,
-                          word_of(wait->generation, KIN__WAIT_PARKED),
+     * lock(), claim() and kin__wait_cancel_own() */
+    atomic_store_explicit(&wait->runnable->wait_word, parked_word(wait),
                           memory_order_release);
 }
 
@@ -128,6 +99,10 @@ static void settle(struct kin__wait *wait)
                    memory_order_relaxed))
             word = quiet_word(r);
     } else {
+        if (word & OWN && state_of(word) == KIN__WAIT_CANCELLED) {
+            wait->outcome = KIN__WAIT_CANCELLED;
+            wait->error = r->told;
+        }
         /* relaxed: whoever finds IDLE does nothing */
         atomic_store_explicit(&r->wait_word, idle, memory_order_relaxed);
     }
@@ -336,7 +311,7 @@ static void publish(void *arg)
 {
     struct kin__wait *wait = arg;
     struct kin__runnable *r = wait->runnable;
-    uint64_t parked = word_of(wait->generation, KIN__WAIT_PARKED);
+    uint64_t parked = parked_word(wait);
 
     kin__chance(KIN__CHANCE_LEFT);
     if (!move_undecided(wait, parked | BUSY)) {
@@ -345,7 +320,8 @@ static void publish(void *arg)
     }
     kin__full_barrier_after_rmw();
     if (KIN__LIKELY(owner_is_alive(wait))) {
-        /* release: pairs with acquire in lock() and claim() */
+        /* release: pairs with acquire in lock(), claim() and
+         * kin__wait_cancel_own() */
         atomic_store_explicit(&r->wait_word, parked, memory_order_release);
         return;
     }
@@ -413,35 +389,20 @@ bool kin__wait_cancel_owned(struct kin__runnable *r, const void *owner,
     return true;
 }
 
-bool kin__wait_try_hold(struct kin__runnable *r, const void *owner)
+bool kin__wait_cancel_own(struct kin__runnable *r, kin_error *cause)
 {
     /* relaxed: the exchange below orders it */
     uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
 
-    /* acquire: pairs with release in unlock() and publish() */
-    if (state_of(word) != KIN__WAIT_PARKED || (word & BUSY)
+    /* acquire: pairs with release in publish() and kin__wait_open() */
+    if ((word & (STATE_MASK | BUSY | OWN)) != (KIN__WAIT_PARKED | OWN)
         || !atomic_compare_exchange_strong_explicit(
-               &r->wait_word, &word, word | BUSY, memory_order_acquire,
-               memory_order_relaxed))
+               &r->wait_word, &word,
+               word ^ KIN__WAIT_PARKED ^ KIN__WAIT_CANCELLED,
+               memory_order_acquire, memory_order_relaxed))
         return false;
-    if (KIN__LIKELY(r->wait->owner == owner && !r->wait->on_cancel))
-        return true;
-    unlock(r);
-    return false;
-}
-
-void kin__wait_cancel_held(struct kin__runnable *r, kin_error *cause)
-{
-    /* relaxed: BUSY is ours */
-    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
-
-    r->wait->error = cause;
-    r->wait->outcome = KIN__WAIT_CANCELLED;
-    /* release: as in unlock() */
-    atomic_store_explicit(&r->wait_word,
-                          word_of(word >> GENERATION_SHIFT,
-                                  KIN__WAIT_CANCELLED),
-                          memory_order_release);
+    r->told = cause;
+    return true;
 }
 
 bool kin__wait_cancel(struct kin__runnable *r, uint64_t generation,

@@ -52,12 +52,8 @@ struct kin__wait {
                                        lets the wait go on; NULL: it does    */
     uint32_t owner_alive;               /* constant                          */
     bool shared;            /* the pair was handed to the user; the fiber's  */
-
-    /* For those who look on: set by who begins it, before it parks. */
-    const char *what;       /* "delay"; NULL: nobody has said                */
-    const void *target;     /* of the layer above: what it waits for         */
-    int64_t until;          /* when it ends by itself, or 0                  */
-    int64_t since;          /* kin__now_coarse() when it parked              */
+    bool own;               /* the owner is the one to whom the runnable
+                               belongs; set before it parks                  */
 
     /* Written under BUSY, read by the fiber after settling.  outcome is IDLE
      * if nobody has decided. */
@@ -68,6 +64,12 @@ struct kin__wait {
     void *on_cancel_arg;
     void (*on_undelivered)(void *value, kin_error *cause);
     void *value;
+
+    /* For those who look on: set by who begins it, before it parks. */
+    const char *what;       /* "delay"; NULL: nobody has said                */
+    const void *target;     /* of the layer above: what it waits for         */
+    int64_t until;          /* when it ends by itself, or 0                  */
+    int64_t since;          /* kin__now_coarse() when it parked              */
 };
 
 /* Fills *wait in, for `running`, the running runnable; nobody can see it yet.
@@ -124,13 +126,11 @@ bool kin__wait_cancel(struct kin__runnable *runnable, uint64_t generation,
 bool kin__wait_cancel_owned(struct kin__runnable *runnable, const void *owner,
                             kin_error *cause);
 
-/* The same in two steps, for whoever may neither wait nor call out: the first
- * has the wait, if the runnable is parked, owner is the wait's, and nothing is
- * to be called; until the second, which takes the reference to cause and must
- * come soon, the fiber does not go on.  To have it go on (ops->ready) is left
- * to the caller. */
-bool kin__wait_try_hold(struct kin__runnable *runnable, const void *owner);
-void kin__wait_cancel_held(struct kin__runnable *runnable, kin_error *cause);
+/* Cancels, by one exchange, what is the runnable's `own` wait, if it is parked
+ * for that: without a look at its stack, or for anybody.  True: takes the
+ * reference to cause, and the runnable is the caller's until he has it go on,
+ * by ops->ready. */
+bool kin__wait_cancel_own(struct kin__runnable *runnable, kin_error *cause);
 
 /* Registers what a cancellation calls; at once if cancelled already.
  * Errors: KIN_EALREADY: there is one; KIN_ESTALE: over; KIN_ENOTSUP: the wait

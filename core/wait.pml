@@ -9,6 +9,8 @@
  *   JOIN    kin_join (job/join.c): the wait opens when the fiber has left, and
  *           is registered under the job's lock after that; NEVER: the job does
  *           not end
+ * OWNED: the owner is the fiber's own job, so that its parent's walk may decide
+ * by one exchange (kin__wait_cancel_own), if no handles were given out.
  * The fiber goes on on another thread than it left: its stores before are seen
  * there only if somebody has published them.
  *
@@ -25,6 +27,10 @@
  *   RUN -DPLAIN -DWAKERS=1 -DLOOKER
  *   RUN -DSHARED -DWAKERS=1 -DREGISTRAR -DONCE
  *   RUN -DSHARED -DWAKERS=2 -DONCE
+ *   RUN -DPLAIN -DWAKERS=1 -DLOOKER -DOWNED
+ *   RUN -DJOIN -DWAKERS=0 -DNEVER -DOWNED
+ *   RUN -DJOIN -DWAKERS=0 -DOWNED
+ *   RUN -DSHARED -DWAKERS=1 -DOWNED -DONCE
  *
  *   BREAK_BEGIN       begin: the word is stored relaxed
  *   BREAK_LATE        publish: the owner is not looked at once more
@@ -38,7 +44,10 @@
  *   BREAK_CALLING     a callback runs without CALLING
  *   BREAK_OPEN        open: the word is stored relaxed
  *   BREAK_BARRIER     no barrier between opening and the look at the owner
- *   BREAK_LINK        join: who is cancelled does not wait to be registered   */
+ *   BREAK_LINK        join: who is cancelled does not wait to be registered
+ *   BREAK_OWN         own: though handles were given out
+ *   BREAK_OWN_BUSY    cancel_own: takes a word that is BUSY
+ *   BREAK_TOLD        settle: does not see that it was cancelled so            */
 #define THREADS 7
 #define WORD     1
 #define OWNER    2                  /* 1: the owner has been cancelled       */
@@ -66,9 +75,18 @@
 #define BUSY      8
 #define LATE      16
 #define CALLING   32
-#define word_of(g, s)  ((g) * 64 + (s))
+#define OWN       64
+#define word_of(g, s)  (((g) & 1) * 128 + (s))          /* in a byte          */
 #define state_of(w)    ((w) & 7)
-#define generation_of(w) ((w) >> 6)
+#define generation_of(w) ((w) >> 7 -> 1 : 2)
+#if defined(OWNED) && (!defined(SHARED) || defined(BREAK_OWN))
+#define parked_word(g) (word_of(g, PARKED) | OWN)
+#else
+#define parked_word(g) word_of(g, PARKED)
+#endif
+
+/* What kin__wait_cancel_own() leaves in the place of runnable->wait. */
+#define TOLD 9
 #define is_open(w) (state_of(w) == UNDECIDED || state_of(w) == PARKED)
 
 /* Answers of claim() and lock(). */
@@ -290,6 +308,14 @@ inline settle(t, g, shared)
        !(LOAD(t, WORD) & BUSY);                    /* quiet_word()          */
 #endif
        word = LOAD(t, WORD) & ~BUSY;
+#ifndef BREAK_TOLD
+       if
+       :: (word & OWN) && state_of(word) == CANCELLED ->
+          assert(LOAD(t, WAIT) == TOLD);
+          STORE(t, OUTCOME, CANCELLED)
+       :: else
+       fi;
+#endif
        if
        :: shared ->
           CAS_RELAXED(t, WORD, word, word_of(g, IDLE), done);
@@ -325,9 +351,9 @@ inline begin(t, g)
 inline publish(t, g)
 {
 #ifdef BREAK_HOLD
-    move_undecided(t, g, word_of(g, PARKED));
+    move_undecided(t, g, parked_word(g));
 #else
-    move_undecided(t, g, word_of(g, PARKED) | BUSY);
+    move_undecided(t, g, parked_word(g) | BUSY);
 #endif
     if
     :: done ->
@@ -341,7 +367,7 @@ inline publish(t, g)
        :: late -> got = word_of(g, PARKED); cancel_locked(t, g); got = 0
        :: else ->
 #ifndef BREAK_HOLD
-          STORE_RELEASE(t, WORD, word_of(g, PARKED))
+          STORE_RELEASE(t, WORD, parked_word(g))
 #endif
        fi;
        late = false
@@ -435,12 +461,44 @@ active [WAKERS] proctype waker()
 }
 #endif
 
-/* cancel_wait() of job/job_state.c and kin__wait_cancel_owned() */
+/* cancel_one() of job/leaves.c and kin__wait_cancel_own(): done, or not. */
+inline cancel_own(t)
+{
+    word = LOAD(t, WORD);
+    if
+#ifdef BREAK_OWN_BUSY
+    :: state_of(word) == PARKED && (word & OWN) ->
+#else
+    :: state_of(word) == PARKED && (word & OWN) && !(word & BUSY) ->
+#endif
+       CAS_RELAXED(t, WORD, word,                       /* acquire          */
+                   word_of(generation_of(word), CANCELLED) | OWN, done)
+    :: else
+    fi;
+    if
+    :: done ->
+       d_step { deciders++; assert(deciders == 1); decision = CANCELLED };
+       STORE(t, WAIT, TOLD);
+       STORE_RELEASE(t, OWNER, 1);                      /* the job's word   */
+       make_ready(t)
+    :: else
+    fi
+}
+
+/* First that, and then cancel_wait() of job/job_state.c and
+ * kin__wait_cancel_owned() */
 active proctype canceller()
 {
     byte word, got, seen, before;
     bool done, calls;
 
+#ifdef OWNED
+    cancel_own(CANCELLER);
+    if
+    :: done -> goto ended
+    :: else
+    fi;
+#endif
     RMW(CANCELLER, OWNER, seen, 1);
     do
     :: LOAD_SC(CANCELLER, WORD, seen);
@@ -455,7 +513,11 @@ active proctype canceller()
           :: else
           fi
        fi
-    od
+    od;
+#ifdef OWNED
+ended:
+#endif
+    skip
 }
 
 #ifdef REGISTRAR
@@ -502,9 +564,9 @@ active proctype publisher()
 
     publishes;
 #ifdef BREAK_OPEN
-    STORE(LEFT, WORD, word_of(1, PARKED));
+    STORE(LEFT, WORD, parked_word(1));
 #else
-    STORE_RELEASE(LEFT, WORD, word_of(1, PARKED));
+    STORE_RELEASE(LEFT, WORD, parked_word(1));
 #endif
     atomic { !job_locked -> job_locked = true };
 #ifndef BREAK_BARRIER

@@ -22,10 +22,21 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* The tasks of the queue that come soon, so that what they need is fetched in
+ * time: number n is at [n % KIN__OUTLOOK], for n from `taken`, the head, to
+ * `last`.  Only as true as last is not before taken. */
+enum { KIN__OUTLOOK = 32 };
+struct kin__outlook {
+    uint32_t last;
+    struct kin_task *task[KIN__OUTLOOK];
+};
+
 struct kin__event_loop {
     struct kin_dispatcher dispatcher;       /* first                         */
     _Atomic(struct kin__thread *) owner;    /* NULL: closed                  */
     struct kin__task_queue queue;           /* owner only                    */
+    uint32_t taken;                         /* owner only: from the queue    */
+    struct kin__outlook outlook;            /* owner only                    */
     bool firing;                            /* owner only: timers are fired  */
     _Atomic(struct kin_task *) inbox;       /* newest first; see the .c file */
     struct kin__timers timers;              /* has its own lock              */
@@ -104,6 +115,17 @@ kin__event_loop_peek(struct kin__thread *thread, struct kin__event_loop *loop)
     return loop->queue.head;
 }
 
+/* Takes the head of the queue; it is not empty. */
+static inline struct kin_task *
+kin__event_loop_pop(struct kin__event_loop *loop)
+{
+    loop->taken++;
+    return kin__task_queue_pop(&loop->queue);
+}
+
+/* Has fetched what those will need who come some turns later. */
+void kin__event_loop_look_ahead(struct kin__event_loop *loop);
+
 /* Parks the running fiber at the tail of the queue, the short way, if it is
  * this dispatcher's loop that runs it here.  KIN_ENOTSUP: it is not. */
 KIN_SUSPENDS
@@ -118,7 +140,7 @@ static inline int kin__event_loop_yield(struct kin__thread *thread,
     task = kin__event_loop_peek(thread, loop);
     if (KIN__UNLIKELY(!task || !kin__parked_of(task)))
         return kin__event_loop_requeue();
-    kin__task_queue_pop(&loop->queue);
+    kin__event_loop_pop(loop);
     kin__task_queue_push(&loop->queue, &thread->current->task);
     kin__park_for(thread, kin__parked_of(task));
     return 0;

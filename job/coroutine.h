@@ -12,16 +12,16 @@
 struct kin__coroutine {
     struct kin__runnable runnable;  /* first                                 */
     struct kin_scope scope;         /* of its job                            */
-    struct kin_scope *current;      /* the fiber's: its innermost scope      */
-    kin_dispatcher *dispatcher;     /* the fiber's: where it runs now        */
-    kin_body *body;                 /* constant, as what follows             */
-    const char *site;
-    void *value;                    /* arg, before the body begins; of an
-                                       async: published by its end           */
-    union {
+    kin_body *body;                 /* constant                              */
+    const char *site;               /* constant                              */
+    union {                         /* constant                              */
         void (*on_undelivered)(void *value);
         struct kin__done *done;     /* of a blocking one: whom to tell       */
     };
+    void *value;                    /* arg, before the body begins; of an
+                                       async: published by its end           */
+    struct kin_scope *current;      /* the fiber's: its innermost scope      */
+    kin_dispatcher *dispatcher;     /* the fiber's: where it runs now        */
     struct kin_job job;
 };
 

@@ -238,7 +238,7 @@ static bool may_end_quietly(const struct kin_job *job)
 }
 
 /* Takes it off its parent's list, if it is quiet, and cancelled for `cause`
- * (NULL: not); *sealed: the parent is next, which stays until it is finished. */
+ * (NULL: not); *sealed: the parent is next, and stays until it is finished. */
 static bool leave_quietly(struct kin_job *job, const kin_error *cause,
                           bool *sealed)
 {

@@ -95,13 +95,13 @@ struct KIN__ANALYZED(capability("job")) kin_job {
             uint32_t pending;       /* guarded by LOCK                       */
         };
     };
-    struct kin__node cursor;        /* of the one walk that cancels          */
     struct kin_job *parent;         /* guarded by LOCK; NULL: root, or final */
-    struct kin_job *walk_up;        /* the cancelling walk's                 */
     kin_error *cause;               /* guarded by LOCK: first cause; final   */
     kin_error *cancellation;        /* guarded by LOCK: cause as a cancell.  */
     struct kin__failure *more;      /* guarded by LOCK: further failures; of
                                        a final job: those of its callbacks   */
+    struct kin__node cursor;        /* of the one walk that cancels          */
+    struct kin_job *walk_up;        /* the cancelling walk's                 */
 };
 
 /* What a fiber, or a block on it, launches through; its job is NULL for the

@@ -57,6 +57,7 @@ void kin__wait_begin_in(struct kin__wait *wait, struct kin__coroutine *co,
 {
     kin__wait_prepare(wait, &co->runnable, owner);
     if (owner) {
+        wait->own = owner == &co->job;
         wait->owner_word = &owner->word;
         wait->owner_alive = 1u << KIN_JOB_ACTIVE | 1u << KIN_JOB_COMPLETING;
     }
@@ -123,6 +124,7 @@ int kin__job_wait(struct kin__coroutine *co, struct kin_job *job,
 
     *cause = NULL;
     kin__wait_prepare(&self.wait, &co->runnable, owner);
+    self.wait.own = owner == &co->job;
     self.wait.what = what;
     self.wait.target = job;
     kin__node_init(&self.waiter.node, KIN__NODE_WAITER);

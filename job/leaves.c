@@ -3,14 +3,12 @@
  *   parent's LOCK   nobody else attaches, leaves, or comes to a child from here
  *   child's LOCK    only tried: it comes before the parent's, so whoever waits
  *                   for it here might wait for ever.  Then the long way goes.
- *   BUSY            of its wait, likewise: the fiber stays where it is, and with
- *                   it the record, which needs no reference therefore
+ *   its wait        is decided: from now on the fiber is ours, and with it the
+ *                   record, which needs no reference therefore
  *
- * With all three the child is cancelled, and its wait decided.  From then on it
- * may not be touched but by putting it in a queue: it is nobody's, until it is
- * dispatched.  That is done when no lock is held any more, and in the order of
- * attachment; what would run in place there goes the long way, one by one, for
- * it would see the others cancelled too early.
+ * They are dispatched when no lock is held any more, in the order they were
+ * attached.  What would run in place there ends the batch: it must not find
+ * those cancelled that come after it.
  *
  * No barrier stands between the state and the look at the wait, as it does on
  * the long way: that one must not overlook a wait, this one may. */
@@ -29,7 +27,7 @@ enum {
 #else
     BATCH = 32,                         /* under one hold of the LOCK        */
 #endif
-    REFS = 2                            /* to the cause: the job's, the wait's */
+    REFS = 2                            /* to the cause, of a job and a wait */
 };
 
 void kin__leaves_begin(struct kin__leaves *leaves, kin_error *cause)
@@ -41,39 +39,16 @@ void kin__leaves_begin(struct kin__leaves *leaves, kin_error *cause)
         leaves->room = 1;
 }
 
-static bool runs_in_place(const kin_dispatcher *dispatcher)
+/* A reference for the job, and one for its wait, are there to be taken. */
+static void have_cause(struct kin__leaves *leaves)
 {
-    return dispatcher->ops->needs_dispatch;
+    if (leaves->spare)
+        return;
+    leaves->spare = REFS * leaves->room;
+    kin__error_retain_many(leaves->cause, leaves->spare);
 }
 
-/* A reference for the job, and one for its wait. */
-static kin_error *take_cause(struct kin__leaves *leaves)
-{
-    if (leaves->spare == 0) {
-        leaves->spare = REFS * leaves->room;
-        kin__error_retain_many(leaves->cause, leaves->spare);
-    }
-    leaves->spare -= REFS;
-    return leaves->cause;
-}
-
-/* The child is locked; false: it is not one of those, and as it was. */
-static bool cancel_locked(struct kin__leaves *leaves, struct kin__coroutine *co)
-    KIN_REQUIRES(co->job)
-{
-    struct kin__runnable *r = &co->runnable;
-
-    if (co->job.list.next != &co->job.list || !kin__wait_try_hold(r, &co->job))
-        return false;
-    if (runs_in_place(co->dispatcher)) {
-        kin__wait_let_go(r);
-        return false;
-    }
-    co->job.cause = take_cause(leaves);
-    return true;
-}
-
-/* Its parent is locked. */
+/* Its parent is locked.  False: it is not one of those, and as it was. */
 static bool cancel_one(struct kin__leaves *leaves, struct kin_job *child)
 {
     struct kin__coroutine *co = kin__coroutine_of_job(child);
@@ -84,13 +59,17 @@ static bool cancel_one(struct kin__leaves *leaves, struct kin_job *child)
         || (word & ~(uint32_t)KIN__JOB_PARENT) != KIN_JOB_ACTIVE
         || !kin__job_try_lock(child, word))
         return false;
-    if (!cancel_locked(leaves, co)) {
+    if (child->list.next != &child->list
+        || !kin__wait_cancel_own(&co->runnable, leaves->cause)) {
         kin__job_unlock(child, word);
         return false;
     }
+    child->cause = leaves->cause;
+    leaves->spare -= REFS;
     kin__job_unlock(child, (word & KIN__JOB_PARENT) | KIN_JOB_CANCELLING);
-    kin__wait_cancel_held(&co->runnable, leaves->cause);
     kin__task_queue_push(&leaves->woken, &co->runnable.task);
+    /* What would run in place is the last: it sees who comes after it. */
+    leaves->room = co->dispatcher->ops->needs_dispatch ? 0 : leaves->room - 1;
     return true;
 }
 
@@ -103,21 +82,56 @@ static kin_error *cause_of(struct kin_job *parent) KIN_REQUIRES(*parent)
     return parent->cancellation;
 }
 
+/* --- Looking ahead -------------------------------------------------------- */
+
+/* Children that have not been touched for a while are in no cache, and each is
+ * known only from the one before it.  So a scout goes on in the list, a few
+ * steps ahead, and has fetched of their records what is needed here. */
+struct scout {
+    struct kin__node *at, *head;
+};
+enum { AHEAD = 8 };
+
+static void scout_step(struct scout *scout)
+{
+    struct kin__coroutine *co;
+
+    if (scout->at == scout->head)
+        return;
+    scout->at = scout->at->next;
+    co = kin__coroutine_of_job(kin__job_of_child(scout->at));
+    __builtin_prefetch(&co->runnable.wait_word);
+    kin__fetch(&co->dispatcher, 2 * KIN__LINE);
+}
+
+static void scout_begin(struct scout *scout, struct kin__node *head,
+                        struct kin__node *node)
+{
+    *scout = (struct scout){ .at = node, .head = head };
+    for (int i = 0; i < AHEAD; i++)
+        scout_step(scout);
+}
+
 struct kin__node *kin__leaves_cancel(struct kin__leaves *leaves,
                                      struct kin_job *parent,
                                      struct kin__node *node)
 {
+    struct scout scout;
+
     if (!leaves->cause && node->kind == KIN__NODE_CHILD)
         leaves->cause = cause_of(parent);
     if (!leaves->cause)
         return node;
+    scout_begin(&scout, &parent->list, node);
     for (; node != &parent->list; node = node->next) {
         if (node->kind == KIN__NODE_CURSOR || node->kind == KIN__NODE_WAITER)
             continue;
-        if (node->kind != KIN__NODE_CHILD || leaves->room == 0
-            || !cancel_one(leaves, kin__job_of_child(node)))
+        if (node->kind != KIN__NODE_CHILD || leaves->room == 0)
             break;
-        leaves->room--;
+        have_cause(leaves);
+        if (!cancel_one(leaves, kin__job_of_child(node)))
+            break;
+        scout_step(&scout);
     }
     return node;
 }

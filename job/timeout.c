@@ -61,6 +61,31 @@ static void delay_over(struct kin_timer *timer)
     kin__wait_wake(delay->runnable, delay->generation, 0, NULL);
 }
 
+/* What a wait that has ended by itself, or by cancellation, returns. */
+static int outcome_of(struct kin__coroutine *co, struct kin__wait *wait,
+                      int err)
+{
+    if (err) {
+        kin_error_release(wait->error);
+        return err;
+    }
+    if (wait->outcome == KIN__WAIT_CANCELLED)
+        return kin__fail_with(wait->error, KIN_ECANCELED);
+    return kin__check_cancelled(co);
+}
+
+/* Until it is cancelled; there is no timer. */
+KIN_SUSPENDS
+static int await_cancellation(struct kin__coroutine *co)
+{
+    struct kin__wait wait;
+
+    kin__wait_begin_in(&wait, co, co->current->job);
+    wait.what = "await_cancellation";
+    wait.until = KIN_NEVER;
+    return outcome_of(co, &wait, kin__wait_park(&wait));
+}
+
 KIN_SUSPENDS
 static int delay_until(struct kin__coroutine *co, int64_t deadline)
 {
@@ -69,13 +94,11 @@ static int delay_until(struct kin__coroutine *co, int64_t deadline)
     int err = 0;
 
     kin__wait_begin_in(&wait, co, co->current->job);
-    wait.what = deadline == KIN_NEVER ? "await_cancellation" : "delay";
+    wait.what = "delay";
     wait.until = deadline;
     delay.runnable = wait.runnable;
     delay.generation = wait.generation;
-    if (deadline != KIN_NEVER
-        && kin__wait_state(wait.runnable, wait.generation)
-           == KIN__WAIT_UNDECIDED)
+    if (kin__wait_state(wait.runnable, wait.generation) == KIN__WAIT_UNDECIDED)
         err = kin__set_timer(co->dispatcher, &delay.timer, deadline);
     if (err)
         kin__wait_end(&wait);
@@ -84,24 +107,21 @@ static int delay_until(struct kin__coroutine *co, int64_t deadline)
     kin__chance(KIN__CHANCE_DISARMS);
     if (wait.outcome != KIN__WAIT_IDLE)
         kin__stop_timer(&delay.timer);  /* also waits while it fires */
-    if (err) {
-        kin_error_release(wait.error);
-        return err;
-    }
-    if (wait.outcome == KIN__WAIT_CANCELLED)
-        return kin__fail_with(wait.error, KIN_ECANCELED);
-    return kin__check_cancelled(co);
+    return outcome_of(co, &wait, err);
 }
 
 int kin_delay(int64_t duration)
 {
     struct kin__coroutine *co;
+    int64_t deadline;
     int err = 0;
 
     co = kin__suspending("kin_delay", &err);
     if (!co || duration <= 0)
         return err;
-    return delay_until(co, after_on(co->dispatcher, duration));
+    deadline = after_on(co->dispatcher, duration);
+    return deadline == KIN_NEVER ? await_cancellation(co)
+                                 : delay_until(co, deadline);
 }
 
 int kin_delay_until(int64_t deadline)
@@ -112,7 +132,8 @@ int kin_delay_until(int64_t deadline)
     co = kin__suspending("kin_delay_until", &err);
     if (!co || (deadline != KIN_NEVER && deadline <= now_on(co->dispatcher)))
         return err;
-    return delay_until(co, deadline);
+    return deadline == KIN_NEVER ? await_cancellation(co)
+                                 : delay_until(co, deadline);
 }
 
 int kin_await_cancellation(void)
@@ -123,7 +144,7 @@ int kin_await_cancellation(void)
     co = kin__suspending("kin_await_cancellation", &err);
     if (!co)
         return err;
-    err = delay_until(co, KIN_NEVER);
+    err = await_cancellation(co);
     return err ? err : KIN_ECANCELED;
 }
 

@@ -345,7 +345,7 @@ def backtrace(coroutine):
     thread = thread_on(fiber)
     if thread is not None:
         raise gdb.GdbError("it runs: see `thread apply %d bt`" % thread.num)
-    unwinder.begin(int(fiber["sp"]))
+    unwinder.begin(int(fiber["stack"]["sp"]))
     try:
         lines = gdb.execute("bt", to_string=True).splitlines()
     finally:
@@ -353,7 +353,7 @@ def backtrace(coroutine):
     # #0 is the thread's.
     start = next((i for i, l in enumerate(lines) if l.startswith("#1 ")), None)
     if start is None:
-        print("#1  0x%x" % word(int(fiber["sp"]) + LAYOUTS[
+        print("#1  0x%x" % word(int(fiber["stack"]["sp"]) + LAYOUTS[
             gdb.newest_frame().architecture().name()]["pc"][1]))
     else:
         print("\n".join(lines[start:]))
