@@ -249,7 +249,9 @@ static struct kin__stack_use *place(struct kin__stack_cache *cache,
         flush_use(use);
         atomic_store_explicit(&use->function, function,
                               memory_order_relaxed);
-        use->due = MEASURED_PERIOD;
+        /* The next run wipes, though another thread began the one that has
+         * just ended here. */
+        use->due = kin__stack_wipes() ? 1 : MEASURED_PERIOD;
     }
     return use;
 }
