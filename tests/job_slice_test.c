@@ -16,7 +16,8 @@ static kin_context *wearing(const char *value)
     return context;
 }
 
-static void ev_worn(void)
+/* Not inlined: the thread may be another one at each call. */
+static __attribute__((noinline)) void ev_worn(void)
 {
     ev(worn);
 }
