@@ -249,7 +249,8 @@ EXAMPLES := $(patsubst examples/%.c,$(O)/bin/%,$(EXAMPLE_SRC)) \
 # A test program is named after the layer up to which it is linked.
 wanted      = $(strip $(foreach t,$(1),$(if $(filter $(subst *,%,$(TESTS)),\
               $(basename $(notdir $(t)))),$(t))))
-TEST_SRC   := $(call wanted,$(wildcard tests/*_test.c tests/*_stress.c tests/*_sim.c))
+TEST_SRC   := $(call wanted,$(filter-out $(if $(HARD),,%_hard_test.c),\
+              $(wildcard tests/*_test.c tests/*_stress.c tests/*_sim.c)))
 TEST_BIN   := $(TEST_SRC:tests/%.c=$(O)/tests/%)
 SHELL_TEST := $(call wanted,$(wildcard tests/*_test.sh))
 FUZZ_BIN   := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/*_fuzz.c))

@@ -15,6 +15,13 @@
 #define KIN_DEBUG 0
 #endif
 
+/* Hard mode: 0; 1: without the LIFO slot; 2: with it.  See core/hard.h. */
+#ifdef KIN_HARD
+#define KIN__HARD KIN_HARD
+#else
+#define KIN__HARD 0
+#endif
+
 #define KIN__LIKELY(x)   __builtin_expect(!!(x), 1)
 #define KIN__UNLIKELY(x) __builtin_expect(!!(x), 0)
 

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/fiber_switch.h"
+#include "core/hard.h"
 #include "core/overflow.h"
 
 #include <stddef.h>
@@ -327,6 +328,7 @@ int kin__park(void (*publish)(void *arg), void *arg)
     struct kin_fiber *to;
 
     kin__undress(r);
+    kin__hard_left(r, thread);
     r->fiber = self;
     r->parks++;
     thread->current = NULL;             /* poll may run slices in place */

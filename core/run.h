@@ -57,6 +57,11 @@ struct kin__runnable {
     uint8_t dressed;                /* what is the slice's: KIN__WEARS_…      */
     uint32_t stack_size;            /* of the body; 0: the default           */
     uint32_t parks;                 /* how often it has parked; the fiber's  */
+#if KIN__HARD
+    struct {                        /* threads; to be compared (core/hard.h) */
+        const struct kin__thread *left, *woken_by;
+    } hard;
+#endif
 };
 
 /* What the layer that launches it says. */

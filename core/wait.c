@@ -4,6 +4,7 @@
 #include "core/chance.h"
 #include "core/check.h"
 #include "core/clock.h"
+#include "core/hard.h"
 #include "core/spin.h"
 #include "core/thread.h"
 #include "core/wait_word.h"
@@ -185,8 +186,10 @@ static int claim(struct kin__runnable *r, uint64_t generation,
 static void decided(struct kin__runnable *r, enum kin__wait_state before)
 {
     unlock(r);
-    if (before == KIN__WAIT_PARKED)
+    if (before == KIN__WAIT_PARKED) {
+        kin__hard_woken(r);
         r->ops->ready(r);
+    }
 }
 
 /* As claim, and remembers that one came too late. */
@@ -336,7 +339,7 @@ int kin__wait_park(struct kin__wait *wait)
     kin__chance(KIN__CHANCE_PARKS);
     /* relaxed: publish() and settle() look again */
     if (state_of(atomic_load_explicit(&r->wait_word, memory_order_relaxed))
-        == KIN__WAIT_UNDECIDED) {
+        == KIN__WAIT_UNDECIDED || kin__hard_parks(wait->shared)) {
         wait->since = kin__now_coarse();
         err = kin__park(publish, wait);
         if (err && !move_undecided(wait, word_of(wait->generation,

@@ -66,17 +66,18 @@ static void *worker_main(void *arg)
 /* The parker stays as it is: a late waker of its former life may touch it. */
 static void init_worker(struct kin__worker *worker,
                         struct kin__scheduler *scheduler,
-                        enum kin__grant grant)
+                        enum kin__grant grant, struct kin_task *handed)
 {
     memset(worker, 0, offsetof(struct kin__worker, parker));
     worker->frame.poll = kin__worker_poll;
-    worker->frame.next = grant ? kin__worker_next : kin__idle_next_first;
+    worker->frame.next = grant || handed ? kin__worker_next
+                                         : kin__idle_next_first;
     worker->scheduler = scheduler;
     worker->seed = 2654435769u * (uint32_t)worker->number | 1;
     worker->until_clock = worker->clock_every = 1;
     worker->grant = grant;
-    if (grant == KIN__GRANT_SEEK)
-        worker->owes = KIN__OWES_SEEK;
+    worker->handed = handed;
+    worker->owes = grant == KIN__GRANT_SEEK ? KIN__OWES_SEEK : 0;
 }
 
 /* Memory aligned as type wants; the address to free lies right before it. */
@@ -126,10 +127,8 @@ static bool count_in(struct kin__scheduler *scheduler)
 
     kin__spin_lock(&scheduler->idle_lock);
     may = scheduler->threads < scheduler->max_threads;
-    if (may) {
-        scheduler->threads++;
-        scheduler->alive++;
-    }
+    scheduler->threads += may;
+    scheduler->alive += may;
     kin__spin_unlock(&scheduler->idle_lock);
     return may;
 }
@@ -148,7 +147,7 @@ static void count_out(struct kin__scheduler *scheduler,
 }
 
 int kin__worker_create(struct kin__scheduler *scheduler,
-                       enum kin__grant grant)
+                       enum kin__grant grant, struct kin_task *handed)
 {
     struct kin__worker *worker;
 
@@ -156,7 +155,7 @@ int kin__worker_create(struct kin__scheduler *scheduler,
         return KIN_EAGAIN;
     worker = take_worker(scheduler);
     if (worker)
-        init_worker(worker, scheduler, grant);
+        init_worker(worker, scheduler, grant, handed);
     if (!worker
         || kin__os_thread_start(&worker->pthread, worker_main, worker) != 0) {
         count_out(scheduler, worker);
@@ -186,7 +185,7 @@ static int start(struct kin__scheduler *scheduler)
                           memory_order_relaxed);
     atomic_store_explicit(&scheduler->reach, scheduler->core,
                           memory_order_relaxed);
-    if (kin__worker_create(scheduler, KIN__GRANT_CPU) != 0)
+    if (kin__worker_create(scheduler, KIN__GRANT_CPU, NULL) != 0)
         return KIN_EAGAIN;
     kin__watchdog_start(scheduler);
     /* release: pairs with acquire in kin__scheduler_ready() */

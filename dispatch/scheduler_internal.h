@@ -109,6 +109,7 @@ struct kin__worker {
     struct kin__worker *above, *below;  /* parked; below: ended              */
     bool parked;
     enum kin__grant grant;
+    struct kin_task *handed;        /* hard mode: what it is to run first    */
 
     /* What follows outlives the thread, for the worker's next one. */
     _Alignas(64) struct kin__parker parker;
@@ -176,9 +177,10 @@ struct kin__scheduler {
  * Errors: KIN_EAGAIN: no thread; KIN_ENOMEM. */
 int kin__scheduler_ready(struct kin__scheduler *scheduler);
 
-/* Starts a thread.  Errors: KIN_EAGAIN. */
+/* Starts a thread.  handed: what it is to run first, or NULL.
+ * Errors: KIN_EAGAIN. */
 int kin__worker_create(struct kin__scheduler *scheduler,
-                       enum kin__grant grant);
+                       enum kin__grant grant, struct kin_task *handed);
 
 /* --- submit.c ------------------------------------------------------------ */
 
@@ -269,6 +271,33 @@ bool kin__idle_park(struct kin__worker *worker);
 /* frame->next, the first time, of a worker that was started to keep the time:
  * it parks before it does anything. */
 struct kin_task *kin__idle_next_first(struct kin__frame *frame);
+
+/* --- hand_over.c --------------------------------------------------------- */
+
+#if KIN__HARD
+bool kin__hand_over_hard(struct kin__worker *worker, struct kin_task *task);
+struct kin_task *kin__handed_hard(struct kin__worker *worker);
+#else
+#define kin__hand_over_hard(worker, task) false
+#define kin__handed_hard(worker) NULL
+#endif
+
+/* Hard mode: true if another worker runs task, which this one found and must
+ * not run; this one may have no permit any more. */
+static inline bool kin__hand_over(struct kin__worker *worker,
+                                  struct kin_task *task)
+{
+    (void)worker;
+    (void)task;
+    return KIN__HARD && task && kin__hand_over_hard(worker, task);
+}
+
+/* Hard mode: what was handed to this worker, or NULL. */
+static inline struct kin_task *kin__handed(struct kin__worker *worker)
+{
+    (void)worker;
+    return KIN__HARD ? kin__handed_hard(worker) : NULL;
+}
 
 /* --- watchdog.c ---------------------------------------------------------- */
 

@@ -86,7 +86,7 @@ static bool wake_one(struct kin__scheduler *scheduler, enum kin__grant grant)
     }
     kin__spin_unlock(&scheduler->idle_lock);
     if (!worker)
-        return kin__worker_create(scheduler, grant) == 0;
+        return kin__worker_create(scheduler, grant, NULL) == 0;
     kin__parker_wake(&worker->parker);
     return true;
 }
@@ -208,7 +208,7 @@ void kin__idle_wake_all(struct kin__scheduler *scheduler)
 
 static void start_keeper(struct kin__scheduler *scheduler)
 {
-    if (kin__worker_create(scheduler, KIN__GRANT_NONE) == 0)
+    if (kin__worker_create(scheduler, KIN__GRANT_NONE, NULL) == 0)
         return;
     kin__spin_lock(&scheduler->idle_lock);
     scheduler->keeper_comes = false;    /* whoever parks next will keep it */

@@ -15,6 +15,7 @@
  * each yield, a fresh one has its turn, and now and then it is the oldest. */
 #include "dispatch/scheduler_internal.h"
 
+#include "core/hard.h"
 #include "core/thread.h"
 
 #if defined(KIN_HARD) && KIN_HARD == 1
@@ -257,6 +258,7 @@ void kin__scheduler_will_block(void)
 static struct kin_task *begin(struct kin__worker *worker,
                               struct kin_task *task)
 {
+    kin__hard_taken(task, worker->thread);
     worker->between = false;
     worker->slice = task->tag & ~(KIN__TASK_RUNNABLE | KIN__TASK_FAIR);
     if (worker->permit)
@@ -303,7 +305,7 @@ struct kin_task *kin__worker_poll(struct kin__frame *frame)
     if (KIN__UNLIKELY(has_in_place(worker)))
         return begin_in_place(worker);
     task = find(worker);
-    return task ? begin(worker, task) : NULL;
+    return task && !kin__hand_over(worker, task) ? begin(worker, task) : NULL;
 }
 
 /* Looks at what others have.  Half of those that are busy may search, or one:
@@ -340,11 +342,16 @@ struct kin_task *kin__worker_next(struct kin__frame *frame)
     if (worker->slice)
         end_slice(worker);
     for (;;) {
+        task = kin__handed(worker);
+        if (task)
+            return begin(worker, task);
         if (KIN__UNLIKELY(has_in_place(worker)))
             return begin_in_place(worker);
         task = find(worker);
         if (!task)
             task = search(worker);
+        if (kin__hand_over(worker, task))
+            continue;
         if (task)
             return begin(worker, task);
         if ((worker->owes & KIN__OWES_SEEK)     /* a timer has just fired */

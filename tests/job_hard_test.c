@@ -1,0 +1,223 @@
+/* Hard mode is really on: fibers never go on on the thread they left, nor on
+ * the one that woke them.  Built in the hard rows only. */
+#include "core/hard.h"
+#include "core/wait.h"
+#include "dispatch/ring.h"
+#include "kin/kin.h"
+#include "tests/check.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+#define ROUNDS 500
+
+struct crossing {
+    kin_dispatcher *dispatcher;
+    int (*suspend)(void);
+};
+
+/* Each round suspends once, and goes on on another thread. */
+KIN_SUSPENDS
+static int cross(kin_scope *scope, void *arg)
+{
+    const struct crossing *crossing = arg;
+
+    (void)scope;
+    for (int i = 0; i < ROUNDS; i++) {
+        const struct kin__thread *before = kin__thread();
+
+        KIN_TRY(crossing->suspend());
+        CHECK(before != kin__thread());
+    }
+    return 0;
+}
+
+static unsigned long count(const _Atomic unsigned long *counter)
+{
+    return atomic_load((_Atomic unsigned long *)counter);
+}
+
+static int launch_crossings(kin_scope *scope, void *arg)
+{
+    const struct crossing *crossing = arg;
+
+    for (int i = 0; i < 4; i++)
+        KIN_TRY(kin_launch(scope, cross, (void *)crossing,
+                           .dispatcher = crossing->dispatcher));
+    return 0;
+}
+
+static void check_crossings(kin_dispatcher *dispatcher, int (*suspend)(void))
+{
+    struct crossing crossing = { dispatcher, suspend };
+
+    CHECK_EQ(kin_run_blocking(launch_crossings, &crossing), 0);
+    CHECK(count(&kin__hard_counts.crossed) >= 4 * ROUNDS);
+    CHECK_EQ(count(&kin__hard_counts.stayed), 0);
+}
+
+KIN_SUSPENDS
+static int delay_shortly(void)
+{
+    return kin_delay(KIN_US(1));
+}
+
+TEST(a_fiber_that_yields_on_default_changes_its_thread_each_time)
+{
+    check_crossings(kin_default(), kin_yield);
+    CHECK(count(&kin__hard_counts.handed) > 0);
+}
+
+TEST(a_fiber_that_yields_on_io_changes_its_thread_each_time)
+{
+    check_crossings(kin_io(), kin_yield);
+}
+
+TEST(a_fiber_that_waits_for_a_time_changes_its_thread_each_time)
+{
+    check_crossings(kin_default(), delay_shortly);
+}
+
+static void check_view(kin_dispatcher *base, int n)
+{
+    kin_dispatcher *view;
+
+    CHECK_EQ(kin_limited_parallelism(base, n, NULL, &view), 0);
+    check_crossings(view, kin_yield);
+    kin_dispatcher_release(view);
+}
+
+TEST(a_fiber_on_a_view_of_default_changes_its_thread_each_time)
+{
+    check_view(kin_default(), 1);
+}
+
+TEST(a_fiber_on_a_view_of_io_changes_its_thread_each_time)
+{
+    check_view(kin_io(), 3);
+}
+
+/* --- Hops ----------------------------------------------------------------- */
+
+KIN_SUSPENDS
+static int hop(kin_scope *scope, void *arg)
+{
+    (void)scope;
+    (void)arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        int err;
+        const struct kin__thread *outside = kin__thread(), *inside = outside;
+
+        KIN_WITH_CONTEXT(err, .dispatcher = kin_io()) {
+            inside = kin__thread();
+            CHECK(outside != inside);
+        }
+        CHECK_EQ(err, 0);
+        CHECK(inside != kin__thread());
+    }
+    return 0;
+}
+
+static int launch_hop(kin_scope *scope, void *arg)
+{
+    return kin_launch(scope, hop, arg, .dispatcher = kin_default());
+}
+
+TEST(a_fiber_that_goes_to_io_and_back_changes_its_thread_each_time)
+{
+    CHECK_EQ(kin_run_blocking(launch_hop, NULL), 0);
+    CHECK_EQ(count(&kin__hard_counts.stayed), 0);
+}
+
+/* --- Wake-ups ------------------------------------------------------------- */
+
+struct pair {
+    kin_dispatcher *dispatcher;
+    int threads;
+    kin_continuation sleeper;       /* ordered by rounds_begun               */
+    _Atomic int rounds_begun;
+    const struct kin__thread *waker;    /* ordered by the resume             */
+};
+
+static int begin_sleep(kin_continuation continuation, void *arg)
+{
+    struct pair *pair = arg;
+
+    pair->sleeper = continuation;
+    atomic_fetch_add(&pair->rounds_begun, 1);
+    return 0;
+}
+
+KIN_SUSPENDS
+static int sleeps(kin_scope *scope, void *arg)
+{
+    struct pair *pair = arg;
+
+    (void)scope;
+    for (int i = 0; i < ROUNDS; i++) {
+        const struct kin__thread *before = kin__thread();
+
+        KIN_TRY(kin_suspend_cancellable(begin_sleep, pair));
+        CHECK(before != kin__thread());
+        if (pair->threads != 2)
+            CHECK(pair->waker != kin__thread());
+    }
+    return 0;
+}
+
+static bool is_parked(const struct pair *pair)
+{
+    return kin__wait_state(pair->sleeper.fiber, pair->sleeper.generation)
+           == KIN__WAIT_PARKED;
+}
+
+/* Never suspends: it is on one thread while the other sleeps on another. */
+static int wakes(kin_scope *scope, void *arg)
+{
+    struct pair *pair = arg;
+
+    (void)scope;
+    pair->waker = kin__thread();
+    for (int i = 0; i < ROUNDS; i++) {
+        while (atomic_load(&pair->rounds_begun) == i || !is_parked(pair))
+            sched_yield();
+        CHECK_EQ(kin_resume(pair->sleeper, 0), 0);
+    }
+    return 0;
+}
+
+static int launch_pair(kin_scope *scope, void *arg)
+{
+    struct pair *pair = arg;
+
+    KIN_TRY(kin_launch(scope, sleeps, pair, .dispatcher = pair->dispatcher));
+    return kin_launch(scope, wakes, pair, .dispatcher = pair->dispatcher);
+}
+
+static void check_pair(kin_dispatcher *dispatcher, int threads)
+{
+    struct pair pair = { .dispatcher = dispatcher, .threads = threads };
+
+    CHECK_EQ(kin_run_blocking(launch_pair, &pair), 0);
+    CHECK(count(&kin__hard_counts.crossed) >= ROUNDS);
+    CHECK_EQ(count(&kin__hard_counts.stayed), 0);
+}
+
+TEST(a_fiber_on_default_goes_on_on_another_thread_than_its_waker)
+{
+    check_pair(kin_default(), 0);
+}
+
+TEST(a_fiber_on_io_goes_on_on_another_thread_than_its_waker)
+{
+    check_pair(kin_io(), 0);
+}
+
+/* --- Sizes ---------------------------------------------------------------- */
+
+TEST(queues_hold_two)
+{
+    CHECK_EQ(KIN__RING_SIZE, 2);
+}
+
+TEST_MAIN
