@@ -5,7 +5,7 @@
 
 #include "examples/android/app/src/main/cpp/example.c"
 
-#include <sys/stat.h>
+#include <sys/ioctl.h>
 
 /* --- A machine ------------------------------------------------------------ */
 
@@ -146,6 +146,7 @@ static void on_click(jlong scope, const char *path)
 {
     Java_org_example_kin_MainActivity_read(&env, &java, scope,
                                            (void *)(uintptr_t)path);
+    CHECK(!java.thrown);
 }
 
 static void on_destroy(jlong scope)
@@ -160,48 +161,55 @@ static void loop_until_released(void)
     CHECK_EQ(java.local, 0);
 }
 
-/* A path to which the test says what it holds, and when. */
-static const char *make_pipe(void)
-{
-    static char directory[] = "/tmp/kin-XXXXXX", path[64];
+/* A file that holds a text, and goes on until the test says that it ends. */
+static struct {
+    char path[32];
+    int out, in;
+} file;
 
-    CHECK(mkdtemp(directory) != NULL);
-    snprintf(path, sizeof path, "%s/pipe", directory);
-    MUST(mkfifo(path, 0600));
-    return path;
+static const char *begin_file(const char *text)
+{
+    int fds[2];
+
+    MUST(pipe(fds));
+    file.out = fds[0], file.in = fds[1];
+    CHECK_EQ(write(file.in, text, strlen(text)), strlen(text));
+    snprintf(file.path, sizeof file.path, "/proc/self/fd/%d", file.out);
+    return file.path;
 }
 
-/* Returns when its reader is there, on IO, and blocks. */
-static int open_pipe(const char *path)
+static int unread(void)
 {
-    int fd;
+    int bytes = 0;
 
-    while ((fd = open(path, O_WRONLY | O_NONBLOCK)) < 0)
-        block_ms(1);
-    return fd;
+    MUST(ioctl(file.out, FIONREAD, &bytes));
+    return bytes;
 }
 
-static void end_pipe(const char *path, int fd, const char *text)
+/* Returns when somebody has read all there is, on IO, and blocks.  Main may
+ * have had no memory to begin: it goes on looking. */
+static void wait_for_reader(void)
 {
-    char directory[64];
+    while (unread() > 0) {
+        CHECK(java.global > 0);             /* somebody is to read it */
+        poll_once(1);
+    }
+}
 
-    CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-    close(fd);
-    unlink(path);
-    snprintf(directory, sizeof directory, "%s", path);
-    *strrchr(directory, '/') = '\0';
-    rmdir(directory);
+static void end_file(void)
+{
+    MUST(close(file.in));
 }
 
 TEST(a_click_shows_what_was_read_on_the_main_thread)
 {
-    const char *path = make_pipe();
     jlong scope = on_create();
 
-    on_click(scope, path);
+    on_click(scope, begin_file("hello"));
     CHECK_EQ(java.global, 1);
     CHECK_EQ(poll_once(-1), 1);
-    end_pipe(path, open_pipe(path), "hello");
+    wait_for_reader();
+    end_file();
     loop_until_released();
     CHECK_EQ(java.shown, 1);
     CHECK_STR(java.text, "hello");
@@ -215,6 +223,7 @@ TEST(a_file_that_is_not_there_is_told_and_the_next_is_read)
 
     on_click(scope, "/nowhere/at/all");
     loop_until_released();
+    loop_until_released();
     CHECK_EQ(java.shown, 1);
     CHECK_STR(java.text, strerror(ENOENT));
     on_click(scope, "/proc/self/comm");
@@ -225,17 +234,40 @@ TEST(a_file_that_is_not_there_is_told_and_the_next_is_read)
 
 TEST(nothing_is_shown_after_the_activity_is_destroyed)
 {
-    const char *path = make_pipe();
     jlong scope = on_create();
-    int fd;
 
-    on_click(scope, path);
+    on_click(scope, begin_file("too late"));
     CHECK_EQ(poll_once(-1), 1);
-    fd = open_pipe(path);
+    wait_for_reader();
     on_destroy(scope);
-    end_pipe(path, fd, "too late");
+    end_file();
     loop_until_released();
     CHECK_EQ(java.shown, 0);
+}
+
+/* All calls refused that the system may refuse, from the nth on, for as long as
+ * Main needs to see it. */
+static void click_without(void *arg)
+{
+    unsigned long n = *(unsigned long *)arg;
+    jlong scope = on_create();
+
+    kin__fail_at(n, true);
+    Java_org_example_kin_MainActivity_read(&env, &java, scope,
+                                           "/proc/self/comm");
+    for (int polls = 0; java.global && polls < 10; polls++)
+        poll_once(0);
+    CHECK(kin__fail_hits() > 0 || n > 5);
+    kin__fail_at(0, false);
+    loop_until_released();
+    CHECK_EQ(java.shown, java.thrown ? 0 : 1);
+    on_destroy(scope);
+}
+
+TEST(a_click_without_memory_or_a_thread_is_told)
+{
+    for (unsigned long n = 1; n < 20; n++)
+        check_says(click_without, &n, "");
 }
 
 TEST(a_click_right_before_the_end_shows_nothing_and_leaves_nothing)

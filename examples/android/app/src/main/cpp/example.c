@@ -102,9 +102,11 @@ static int read_and_show(kin_scope *scope, void *arg)
     (void)scope;
     KIN_WITH_CONTEXT(moved, .dispatcher = kin_io())
         err = read_file(reading->path, reading->text, sizeof reading->text);
+    if (moved && moved != KIN_ECANCELED)
+        err = moved;                    /* no thread, no memory */
     if (err)
         strcpy(reading->text, strerror(-err));
-    if (!moved)                         /* else: cancelled, nobody looks */
+    if (moved != KIN_ECANCELED)         /* else nobody looks */
         kin_call_on_thread_stack(show, reading);
     kin_call_on_thread_stack(release, reading);
     return moved;
