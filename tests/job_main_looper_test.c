@@ -247,8 +247,8 @@ TEST(main_may_be_detached_by_another_callback_of_the_same_poll)
     MUST(on_main(say, "never"));
     CHECK_EQ(ALooper_addFd(&looper, fds[0], ALOOPER_POLL_CALLBACK,
                            ALOOPER_EVENT_INPUT, detach_in_callback, NULL), 1);
-    first = looper.watched[2];
-    looper.watched[2] = looper.watched[0];
+    first = looper.watched[looper.count - 1];
+    looper.watched[looper.count - 1] = looper.watched[0];
     looper.watched[0] = first;
     CHECK_EQ(poll_once(0), 2);
     CHECK_LOG("");
