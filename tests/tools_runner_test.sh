@@ -229,11 +229,11 @@ check_tree() {
 good bad:
 	@sh $@.sh
 test:
-	@[ "$(ROW)" != broken ] || { echo 'x.c:1: error: no x'; exit 1; }
+	@[ "$(ROW)" != broken ] || { echo 'x.c:1: error: no x' >&2; exit 1; }
 	@tools/run-tests.sh $(ROW) log-$(ROW) $(ROW)*.sh
 END
     script good 'echo all is well'
-    script bad 'echo "a.c:3: error: too long"; exit 1'
+    script bad 'echo "a.c:3: error: too long" >&2; exit 1'
     script one 'echo ok 1'
     script two_c '
         echo ok 1; echo =====; echo begins; echo "WARNING: a race"

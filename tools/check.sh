@@ -14,10 +14,11 @@ export RESULTS
 : > "$RESULTS.failed"
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
-make_() { $MAKE --no-print-directory -s WERROR=1 BUILD="$BUILD" "$@"; }
-
-# As it is, and kept.
-show() { tee "$BUILD/check.log"; }
+# make_ ARGUMENT...: what it says is shown, and kept.
+make_() {
+    $MAKE --no-print-directory -s WERROR=1 BUILD="$BUILD" "$@" 2>&1 |
+        tee "$BUILD/check.log"
+}
 
 # failed NAME WHY: what was shown last was in vain.
 failed() {
@@ -29,7 +30,7 @@ failed() {
 }
 
 for check in $1; do
-    if make_ ROW=gcc "$check" | show; then
+    if make_ ROW=gcc "$check"; then
         echo "ok $check"
         echo "$check 1 0 0" >> "$RESULTS"
     else
@@ -40,7 +41,7 @@ done
 for row in $2; do
     left=$((start + CHECK_TIME - $(date +%s)))
     make_ ROW="$row" TESTS="$TESTS" \
-        TEST_TIME=$((left < TEST_TIME ? left : TEST_TIME)) test < /dev/null | show
+        TEST_TIME=$((left < TEST_TIME ? left : TEST_TIME)) test < /dev/null
     grep -q "^$row " "$RESULTS" || failed "$row" " (it does not build)"
 done
 

@@ -12,7 +12,7 @@ function shorten(line) {
     return length(line) > 200 ? substr(line, 1, 197) "..." : line
 }
 
-/^ *$/ || /^[-=]+$/ { next }
+/^ *$/ || /^[-=]+$/ || /^make(\[[0-9]+\])?: / { next }
 
 /^FAIL / {
     print where ": " shorten(substr($0, 6))
