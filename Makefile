@@ -38,9 +38,13 @@ ENVIRONMENT  := core/environment.c
 # ------------------------------------------------------------- test matrix
 
 # What `make check` runs; with ALL=1 also what takes as long again.
-MATRIX ?= gcc gcc-seeds gcc-debug gcc-lto hardened clang asan tsan boost \
-          arm64 valgrind refuse hard $(if $(ALL),$(MATRIX_MORE))
+MATRIX ?= $(if $(HARD),$(MATRIX_HARD),$(MATRIX_USUAL))
+MATRIX_USUAL := gcc gcc-seeds gcc-debug gcc-lto hardened clang asan tsan boost \
+                arm64 valgrind refuse hard $(if $(ALL),$(MATRIX_MORE))
 MATRIX_MORE := clang-debug arm64-16k arm64-64k hard-slot
+
+# What `make check HARD=1` runs: without the LIFO slot, then with it.
+MATRIX_HARD := hard hard-slot $(if $(ALL),hard-asan hard-tsan)
 
 ROW_gcc         := CC=gcc
 ROW_gcc-seeds   := CC=gcc RUN=seeds
@@ -51,6 +55,8 @@ ROW_gcc-lto     := CC=gcc LTO=1
 ROW_hardened    := CC=gcc HARDENED=1 CPPFLAGS=-DKIN__THREAD_KEY=1
 ROW_hard        := CC=gcc HARD=1
 ROW_hard-slot   := CC=gcc HARD=2
+ROW_hard-asan   := CC=gcc HARD=1 SAN=address,undefined
+ROW_hard-tsan   := CC=gcc HARD=1 SAN=thread
 ROW_clang       := CC=clang
 ROW_clang-debug := CC=clang DEBUG=1
 ROW_asan        := CC=gcc SAN=address,undefined
@@ -479,11 +485,11 @@ CHECKS ?= check-layers check-symbols check-headers check-orders check-tidy \
           check-tls check-env check-android check-words analyze bench-check \
           models fuzz
 
-check: ## everything: the checks of the source, and the tests in all of MATRIX=; ALL=1: more
+check: ## everything: the checks of the source, and the tests in all of MATRIX=; ALL=1: more; HARD=1: in hard mode
 	@tools/need.sh $(NEED_CHECK)
 	@MAKE="$(MAKE)" BUILD=$(BUILD) TESTS='$(TESTS)' \
 	 TEST_TIME=$(TEST_TIME) CHECK_TIME=$(CHECK_TIME) \
-	 tools/check.sh "$(CHECKS)" "$(MATRIX)"
+	 tools/check.sh "$(if $(HARD),,$(CHECKS))" "$(MATRIX)"
 
 # --------------------------------------------------- checks of the source
 

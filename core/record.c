@@ -126,7 +126,7 @@ void kin__record_put(struct kin__thread *thread, void *memory)
 
     record->next = thread->records;
     thread->records = record;
-    if (++thread->record_count >= 4 * BATCH)
+    if (++thread->record_count >= KIN__RECORD_FULL)
         spill(thread);
 }
 

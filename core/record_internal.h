@@ -9,10 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef KIN_HARD
+/* How many go to or come from the depot, and when a thread has too many. */
+#if KIN__HARD
 #define KIN__RECORD_BATCH 1
+#define KIN__RECORD_FULL  2         /* a thread keeps one                    */
 #else
-#define KIN__RECORD_BATCH 64        /* how many go to or come from the depot */
+#define KIN__RECORD_BATCH 64
+#define KIN__RECORD_FULL  (4 * KIN__RECORD_BATCH)
 #endif
 #define KIN__SLAB_RECORDS 192       /* three batches, less than 64 KiB       */
 

@@ -286,15 +286,23 @@ int kin__stack_get_slow(struct kin__stack_cache *cache, size_t size,
     return 0;
 }
 
-/* Makes room in a full magazine: it becomes the spare one. */
-static void unload(struct kin__stack_magazine *magazine)
+static void push_spare(struct kin__stack_magazine *magazine)
 {
     struct kin__stack *spare = magazine->spare;
     uint32_t count = spare_count(magazine);
 
+    set_spare(magazine, NULL, 0);
+    push_batch(spare, count);
+}
+
+/* Makes room in a full magazine: it becomes the spare one, if one is kept. */
+static void unload(struct kin__stack_magazine *magazine)
+{
+    push_spare(magazine);
     set_spare(magazine, magazine->loaded, kin__magazine_count(magazine));
     set_loaded(magazine, NULL, 0);
-    push_batch(spare, count);
+    if (KIN__HARD)
+        push_spare(magazine);           /* a thread keeps a single stack */
 }
 
 void kin__stack_put_slow(struct kin__stack_cache *cache,

@@ -51,7 +51,7 @@ _Static_assert(KIN__STACK_MIN_SIZE << KIN__STACK_DEFAULT_CLASS ==
                "the classes are what kin/stack.h promises");
 
 /* Stacks in a full magazine: of a few MiB at the most. */
-#ifdef KIN_HARD
+#if KIN__HARD
 #define KIN__STACK_BATCH 1              /* to the depot and back all the time */
 #else
 #define KIN__STACK_BATCH 32
