@@ -173,11 +173,14 @@ void kin__idle_found(struct kin__worker *worker)
 
 void kin__idle_wake_seeker(struct kin__scheduler *scheduler)
 {
-    if (wake_one(scheduler, KIN__GRANT_SEEK))
-        return;
-    kin__spin_lock(&scheduler->blocking.lock);
-    scheduler->blocking.seekers--;
-    kin__spin_unlock(&scheduler->blocking.lock);
+    do {
+        if (wake_one(scheduler, KIN__GRANT_SEEK))
+            return;
+        kin__spin_lock(&scheduler->blocking.lock);
+        scheduler->blocking.seekers--;
+        kin__spin_unlock(&scheduler->blocking.lock);
+        /* Who has parked meanwhile counted on that seeker. */
+    } while (anybody_parked(scheduler) && kin__blocking_seek(scheduler));
 }
 
 void kin__idle_wake_all(struct kin__scheduler *scheduler)
