@@ -224,8 +224,9 @@ NEED_CC := $(if $(ANDROID_NDK),,$(if $(CROSS),gcc-$(subst _,-,$(patsubst %-,%,$(
            $(if $(CONTEXT),libboost-context-dev=/usr/lib/*/libboost_context.so))
 NEED_SSL := libssl-dev=/usr/include/openssl/evp.h
 NEED_UV  := libuv1-dev=/usr/include/uv.h
-NEED_TEST := $(if $(CROSS),qemu-user=qemu-$(CPU),$(NEED_SSL) $(NEED_UV) gdb=gdb \
-               python3=python3 valgrind=valgrind) \
+NEED_TEST := $(if $(CROSS),qemu-user=qemu-$(CPU) \
+               g++-$(subst _,-,$(CROSS:%-=%))=$(CROSS)g++,$(NEED_SSL) $(NEED_UV) \
+               g++=g++ gdb=gdb python3=python3 valgrind=valgrind) \
              $(if $(filter valgrind,$(RUN)),valgrind=valgrind)
 NEED_CHECK := gcc=gcc g++=g++ clang=clang
 NEED_ANDROID := clang=clang gcc-aarch64-linux-gnu=aarch64-linux-gnu-gcc \
@@ -414,6 +415,7 @@ ifeq ($(RUN),seeds)
                 $(filter-out $(SEEDS_NOT:%=$(O)/tests/%),$(TEST_BIN)))
 endif
 ifeq ($(RUN),refuse)
+  ABORTS     := :abort_on_error=1
   RUN_BIN    := $(filter $(patsubst %,$(O)/tests/%,$(REFUSE_TESTS)),$(TEST_BIN))
 endif
 
@@ -424,15 +426,22 @@ ifdef PAGE
 endif
 
 # The shell tests and the examples belong to the plain configurations; the
-# shell tests run once, with gcc.
+# shell tests run once, with gcc, but for those of C++.
 PLAIN := $(if $(CROSS)$(SAN)$(LTO)$(DEBUG)$(CONTEXT)$(RUN)$(HARDENED)$(HARD)$(PAGE),,yes)
 RUN_SHELL := $(if $(PLAIN),$(if $(IS_CLANG),,$(SHELL_TEST)))
+
+# Those compile and run C++ programs; on the other CPU, too.
+CXX_TESTS := tests/kin_cplusplus_test.sh tests/kin_exceptions_test.sh
+ifneq ($(CROSS),)
+  CXX_FLAGS := $(filter -mbranch%,$(BASE_CFLAGS)) $(TEST_LDFLAGS) $(TEST_START)
+  RUN_SHELL += $(if $(PAGE),,$(filter $(CXX_TESTS),$(SHELL_TEST)))
+endif
 
 # Seconds for the programs of one configuration, and for all of `make check`.
 TEST_TIME  ?= 900
 CHECK_TIME ?= 4800
 
-test-programs: $(RUN_BIN) $(if $(RUN_SHELL),all) \
+test-programs: $(RUN_BIN) $(if $(RUN_SHELL),all $(TEST_START)) \
                $(if $(RUN_SHELL)$(filter *,$(TESTS)),$(if $(PLAIN),$(EXAMPLES)))
 
 SEEDS ?= 1000
@@ -461,13 +470,15 @@ SOAK_SECONDS ?= $(if $(PLAIN),$(if $(IS_CLANG),4,$(if $(CI),60,4)),4)
 
 test: | need-TEST test-programs ## builds and runs the tests of one configuration
 	$(if $(TEST_SRC)$(SHELL_TEST),,$(error TESTS=$(TESTS): there are none))
-	@O=$(O) SAME="BUILD=$(BUILD) CC=$(CC) WERROR=$(WERROR)" \
+	@O=$(O) SAME="BUILD=$(BUILD) CC=$(if $(CROSS),$(COMPILER) CROSS=$(CROSS),$(CC)) WERROR=$(WERROR)" \
+	 GXX="$(CROSS)g++ $(CXX_FLAGS)" \
+	 CLANGXX="clang++ $(CROSS:%-=--target=%) $(CXX_FLAGS)" \
 	 $(if $(filter refuse,$(RUN)),KIN_REFUSE=1) \
 	 PREFIX_COMMAND="$(RUN_PREFIX)" OPTION=$(RUN_OPTION) TEST_TIME=$(TEST_TIME) \
 	 KIN_TEST_SLOWDOWN=$(SLOWDOWN) KIN_TEST_PAGE=$(PAGE) \
 	 KIN_SOAK_SECONDS=$(SOAK_SECONDS) TESTS='$(TESTS)' \
-	 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
-	 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1:die_after_fork=0:atexit_sleep_ms=0 \
+	 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1$(ABORTS) \
+	 UBSAN_OPTIONS=print_stacktrace=1$(ABORTS) TSAN_OPTIONS=second_deadlock_stack=1:die_after_fork=0:atexit_sleep_ms=0 \
 	 tools/run-tests.sh $(or $(ROW),$(CONFIG)) $(O)/log$(RUN:%=-%)$(PAGE:%=-%) \
 	   $(RUN_BIN) $(RUN_SHELL)
 

@@ -7,11 +7,13 @@
 #
 # A test starts in the repository, with $scratch as an empty directory of its
 # own, and $O as the build directory of the plain configuration: libraries,
-# bin/ with the examples, tests/; `make $SAME ...` makes more of it.  `skip why`
-# ends a test.  What a failed test printed follows it.
+# bin/ with the examples, tests/; `make $SAME ...` makes more of it.  $GXX and
+# $CLANGXX are its C++ compilers, what they make is run by $PREFIX_COMMAND.
+# `skip why` ends a test.  What a failed test printed follows it.
 
 check_failed=0
-: "${O:=build/$(uname -m)-gcc}" "${SAME:=CC=gcc}"
+: "${O:=build/$(uname -m)-gcc}" "${SAME:=CC=gcc}" "${PREFIX_COMMAND:=}"
+: "${GXX:=g++}" "${CLANGXX:=clang++}"
 unset MAKEFLAGS MFLAGS MAKELEVEL ROW BUILD CC WERROR TESTS RESULTS CI V
 
 skip() {

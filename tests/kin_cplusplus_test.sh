@@ -75,23 +75,22 @@ END
 
 compile_and_run() {
     write_program
-    "$1" -std=c++17 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror \
+    "$@" -std=c++17 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror \
         -Iinclude "$scratch/program.cpp" "$O/libkin.a" -pthread \
         -o "$scratch/program"
-    "$scratch/program" > "$scratch/said"
+    $PREFIX_COMMAND "$scratch/program" > "$scratch/said"
     printf '%s\n' 'sum 42' 'EIO: reading nothing' 'sum 42' |
         diff - "$scratch/said"
 }
 
 a_program_compiled_by_gxx_uses_the_library() {
-    command -v g++ > /dev/null || skip 'no g++'
-    compile_and_run g++
+    compile_and_run $GXX
 }
 run a_program_compiled_by_gxx_uses_the_library
 
 a_program_compiled_by_clangxx_uses_the_library() {
     command -v clang++ > /dev/null || skip 'no clang++'
-    compile_and_run clang++
+    compile_and_run $CLANGXX
 }
 run a_program_compiled_by_clangxx_uses_the_library
 

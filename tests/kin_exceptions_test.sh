@@ -51,7 +51,7 @@ END
 # build NAME FLAGS: the program on stdin.
 build() {
     { cat_common; cat; } > "$scratch/$1.cpp"
-    g++ -std=c++17 -O2 -g -Wall -Wextra -Iinclude "${@:2}" \
+    $GXX -std=c++17 -O2 -g -Wall -Wextra -Iinclude "${@:2}" \
         "$scratch/$1.cpp" "$O/libkin.a" -pthread -o "$scratch/$1"
 }
 
@@ -127,7 +127,7 @@ int main()
     std::puts("done");
 }
 END
-    "$scratch/own" | grep done
+    $PREFIX_COMMAND "$scratch/own" | grep done
 }
 run fibers_handle_exceptions_of_their_own_on_several_threads
 
@@ -172,7 +172,7 @@ int main()
     std::puts("done");
 }
 END
-    "$scratch/next" | grep done
+    $PREFIX_COMMAND "$scratch/next" | grep done
 }
 run what_is_resumed_on_the_next_stack_leaves_that_ones_alone
 
@@ -215,7 +215,7 @@ int main()
     std::puts("done");
 }
 END
-    "$scratch/bare" | grep done
+    $PREFIX_COMMAND "$scratch/bare" | grep done
 }
 run bare_fibers_handle_exceptions_of_their_own
 
@@ -310,7 +310,7 @@ int main()
     std::puts("done");
 }
 END
-    "$scratch/leaves" | tee /dev/stderr | grep done
+    $PREFIX_COMMAND "$scratch/leaves" | tee /dev/stderr | grep done
 }
 run an_exception_that_leaves_a_body_is_its_failure
 
@@ -332,7 +332,7 @@ int main()
     kin_fiber_resume(fiber, nullptr, nullptr);
 }
 END
-    "$scratch/ends" 2> "$scratch/said" || test $? = 3
+    $PREFIX_COMMAND "$scratch/ends" 2> "$scratch/said" || test $? = 3
     grep terminated "$scratch/said"
 }
 run an_exception_that_leaves_a_bare_fiber_ends_the_program
@@ -344,9 +344,9 @@ a_c_program_has_nothing_of_it() {
           { (void)s, (void)a; return kin_yield(); }
           int main(void) { return kin_run_blocking(nothing, NULL); }' \
         > "$scratch/c.c"
-    gcc -std=gnu17 -Iinclude "$scratch/c.c" "$O/libkin.a" -pthread \
+    ${GXX/g++/gcc} -std=gnu17 -Iinclude "$scratch/c.c" "$O/libkin.a" -pthread \
         -o "$scratch/c"
-    "$scratch/c"
+    $PREFIX_COMMAND "$scratch/c"
     ! readelf -d "$scratch/c" | grep 'stdc++'
 }
 run a_c_program_has_nothing_of_it
