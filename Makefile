@@ -482,11 +482,15 @@ test: | need-TEST test-programs ## builds and runs the tests of one configuratio
 	 tools/run-tests.sh $(or $(ROW),$(CONFIG)) $(O)/log$(RUN:%=-%)$(PAGE:%=-%) \
 	   $(RUN_BIN) $(RUN_SHELL)
 
-.PHONY: million soak
+.PHONY: million soak stress
 million: ## a million fibers, ten million jobs: their memory, and that it comes back
 	+@$(MAKE) -s $(O)/tests/job_million_test $(O)/tests/job_million_queued_test
 	@KIN_MILLION=1000000 $(O)/tests/job_million_test
 	@KIN_MILLION=1000000 $(O)/tests/job_million_queued_test
+
+stress: ## each race of the stress tests 100000 times, under ThreadSanitizer
+	+@KIN_TEST_ROUNDS=100000 $(MAKE) --no-print-directory ROW=tsan \
+	  TESTS='*_stress' TEST_TIME=7200 test
 
 soak: ## everything at once, for KIN_SOAK_SECONDS= (600): do the books balance?
 	+@$(MAKE) -s $(O)/tests/job_soak_stress

@@ -4,6 +4,7 @@
 #include "tests/check.h"
 
 #include "core/parker.h"
+#include "tests/rounds.h"
 
 #include <pthread.h>
 
@@ -30,14 +31,18 @@ TEST(a_deadline_ends_the_wait)
     CHECK(kin__parker_wait(&parker, deadline));     /* the token wins */
 }
 
-enum { ROUNDS = 20000 };
+static int rounds(void)
+{
+    return race_rounds(RACE_ROUNDS / 5);
+}
+
 static struct kin__parker here, there;
 static int ball;                    /* whoever has the token                 */
 
 static void *answers(void *unused)
 {
     (void)unused;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = rounds(); i > 0; i--) {
         CHECK(kin__parker_wait(&there, KIN_NEVER));
         ball++;
         kin__parker_wake(&here);
@@ -50,7 +55,7 @@ TEST(two_threads_wake_each_other_and_lose_nothing)
     pthread_t thread;
 
     CHECK_EQ(pthread_create(&thread, NULL, answers, NULL), 0);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < rounds(); i++) {
         kin__parker_wake(&there);
         CHECK(kin__parker_wait(&here, KIN_NEVER));
         CHECK_EQ(ball, i + 1);
@@ -63,7 +68,7 @@ static _Atomic int left;
 static void *wakes(void *unused)
 {
     (void)unused;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < rounds(); i++) {
         atomic_fetch_sub_explicit(&left, 1, memory_order_relaxed);
         kin__parker_wake(&here);
     }
@@ -76,7 +81,7 @@ TEST(wakes_of_many_race_with_deadlines_and_none_is_lost)
     enum { WAKERS = 3 };
     pthread_t threads[WAKERS];
 
-    left = WAKERS * ROUNDS;
+    left = WAKERS * rounds();
     for (int i = 0; i < WAKERS; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, wakes, NULL), 0);
     for (int i = 0; atomic_load_explicit(&left, memory_order_relaxed) > 0; i++)

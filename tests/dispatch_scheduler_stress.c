@@ -9,6 +9,7 @@
 #include "dispatch/scheduler.h"
 #include "tests/dispatch_fibers.h"
 #include "tests/dispatch_helpers.h"
+#include "tests/rounds.h"
 
 TEST_TIMEOUT(180);
 
@@ -56,11 +57,16 @@ static unsigned scramble(unsigned x)
     return x ^ x >> 16;
 }
 
+static int posts_each(void)
+{
+    return race_rounds(RACE_ROUNDS / 5);
+}
+
 /* --- One task at a time, at every distance from the last ------------------- */
 
 static void check_single_posts(kin_dispatcher *d)
 {
-    for (int i = 1; i <= 20000; i++) {
+    for (int i = 1; i <= posts_each(); i++) {
         post(d, count, NULL);
         counter_await(&done, i);
         pause_a_while(scramble((unsigned)i) % 512);
@@ -83,7 +89,7 @@ TEST(a_post_to_io_while_its_workers_fall_asleep_is_not_lost)
 
 static void *posts(void *arg)
 {
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < posts_each(); i++) {
         post(arg, count, NULL);
         if (i % 64 == 0)
             counter_await(&done, 1);
@@ -101,7 +107,7 @@ TEST(posts_of_several_threads_all_run)
                                 i % 2 ? cpu : i ? io : view), 0);
     for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
-    counter_await(&done, 80000);
+    counter_await(&done, 4 * posts_each());
     free_pool();
 }
 

@@ -5,6 +5,7 @@
  */
 #include "core/memory.h"
 #include "tests/job_helpers.h"
+#include "tests/rounds.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -15,29 +16,7 @@
 
 TEST_TIMEOUT(120);
 
-enum { THREADS = 2, ROUNDS = 100000, STEPS = 6, PAIRS = 1000000 };
-
-/* Fewer where everything is much slower; a sanitizer sees them all. */
-static int fewer(int number)
-{
-    long long slow = check_slow(1);
-    return slow > 4 ? number / (int)slow : number;
-}
-
-static uint32_t next_random(uint32_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 17;
-    *state ^= *state << 5;
-    return *state;
-}
-
-static uint32_t seed_of(uint32_t thread)
-{
-    const char *seed = getenv("KIN_SEED");
-    uint32_t number = seed ? (uint32_t)strtoul(seed, NULL, 0) : 1;
-    return number * 2654435761u + thread + 1;
-}
+enum { THREADS = 2, STEPS = 6 };
 
 /* --- One callback --------------------------------------------------------- */
 
@@ -124,9 +103,9 @@ static void end_job(uint32_t random)
 
 static void play(uint32_t thread, bool ends, uint32_t *state)
 {
-    uint32_t last = ends ? next_random(state) % STEPS : STEPS;
+    uint32_t last = ends ? race_next(state) % STEPS : STEPS;
     for (uint32_t i = 0; i < STEPS; i++) {
-        uint32_t random = next_random(state);
+        uint32_t random = race_next(state);
         begin(&callbacks[thread][i], job, (int)(random >> 8) % 4);
         if (i == last)
             end_job(random >> 16);
@@ -149,8 +128,8 @@ static void end_round(void)
 
 static void *play_rounds(void *arg)
 {
-    uint32_t thread = (uint32_t)(uintptr_t)arg, state = seed_of(thread);
-    for (int i = 0; i < fewer(ROUNDS); i++) {
+    uint32_t thread = (uint32_t)(uintptr_t)arg, state = race_seed(thread);
+    for (int i = 0; i < race_rounds(RACE_ROUNDS); i++) {
         bool first = (uint32_t)i % THREADS == thread;
         if (first)
             job = new_job(NULL);
@@ -172,8 +151,8 @@ TEST(callbacks_are_called_once_or_withdrawn_while_the_job_ends)
         CHECK_EQ(pthread_create(&threads[i], NULL, play_rounds, (void *)i), 0);
     for (int i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
-    CHECK(atomic_load(&called) > fewer(ROUNDS));
-    CHECK(atomic_load(&withdrawn) > fewer(ROUNDS));
+    CHECK(atomic_load(&called) > race_rounds(RACE_ROUNDS));
+    CHECK(atomic_load(&withdrawn) > race_rounds(RACE_ROUNDS));
 }
 
 /* --- Memory --------------------------------------------------------------- */
@@ -192,7 +171,7 @@ TEST(callbacks_that_come_and_go_leave_nothing)
 
     kin__memory_watch(true);
     long before = blocks();
-    for (int i = 0; i < fewer(PAIRS); i++) {
+    for (int i = 0; i < race_rounds(10 * RACE_ROUNDS); i++) {
         begin(&callback, j, i % 4);
         dispose(&callback);
         if (i % 1024 == 0)

@@ -8,18 +8,19 @@
  * run on Default, IO and the loop of the thread that launched them.
  */
 #include "tests/job_helpers.h"
+#include "tests/rounds.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { THREADS = 2, ROUNDS = 400, STEPS = 100, SLOTS = 32 };
+enum { THREADS = 2, STEPS = 100, SLOTS = 32 };
 
-/* Fewer where everything is slower. */
+/* In all, about a hundred thousand steps. */
 static int rounds(void)
 {
-    return ROUNDS / (int)check_slow(1);
+    return race_rounds(RACE_ROUNDS) / (THREADS * STEPS) + 1;
 }
 
 /* What happened, in all rounds. */
@@ -37,14 +38,6 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static kin_job *slots[SLOTS];   /* guarded by lock                           */
 static struct launch launches[THREADS * STEPS];
 static atomic_int used;         /* of launches                               */
-
-static uint32_t next_random(uint32_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 17;
-    *state ^= *state << 5;
-    return *state;
-}
 
 /* --- The jobs at hand ----------------------------------------------------- */
 
@@ -143,19 +136,19 @@ static kin_dispatcher *random_dispatcher(uint32_t random)
 static void launch_one(kin_scope *scope, uint32_t *state)
 {
     struct launch *launch = &launches[atomic_fetch_add(&used, 1)];
-    kin_start start = (kin_start)(next_random(state) % 4);
-    KIN_AUTO(kin_job) picked = pick(next_random(state));
+    kin_start start = (kin_start)(race_next(state) % 4);
+    KIN_AUTO(kin_job) picked = pick(race_next(state));
     kin_job *parent = picked ? picked : root;
 
-    launch->random = next_random(state);
+    launch->random = race_next(state);
     kin_job *job = LAUNCH_IN(
         parent, scope, body, launch, .start = start, .handler = count_report,
-        .dispatcher = random_dispatcher(next_random(state)));
+        .dispatcher = random_dispatcher(race_next(state)));
     atomic_fetch_add(&launched, 1);
     on_completion(job, count_completion, launch);
-    if (start == KIN_START_LAZY && next_random(state) % 2)
+    if (start == KIN_START_LAZY && race_next(state) % 2)
         kin_job_start(job);
-    put(next_random(state), job);
+    put(race_next(state), job);
 }
 
 /* Waits for one at hand, but not for ever: it may never be cancelled. */
@@ -169,12 +162,12 @@ static int join_one(kin_scope *scope, void *job)
 KIN_SUSPENDS
 static void take_a_step(kin_scope *scope, uint32_t *state)
 {
-    uint32_t random = next_random(state);
+    uint32_t random = race_next(state);
     if (random % 8 < 4) {
         launch_one(scope, state);
         return;
     }
-    KIN_AUTO(kin_job) job = pick(next_random(state));
+    KIN_AUTO(kin_job) job = pick(race_next(state));
     if (!job)
         return;
     if (random % 8 == 4)
@@ -245,13 +238,6 @@ static void end_round(void)
     kin_job_release(root);
 }
 
-static uint32_t seed_of(uint32_t thread)
-{
-    const char *seed = getenv("KIN_SEED");
-    uint32_t number = seed ? (uint32_t)strtoul(seed, NULL, 0) : 1;
-    return number * 2654435761u + thread + 1;
-}
-
 TEST(launching_cancelling_and_joining_from_two_threads_loses_nothing)
 {
     pthread_t threads[THREADS];
@@ -260,7 +246,7 @@ TEST(launching_cancelling_and_joining_from_two_threads_loses_nothing)
     CHECK_EQ(pthread_barrier_init(&players, NULL, THREADS), 0);
     CHECK_EQ(pthread_barrier_init(&everybody, NULL, THREADS + 1), 0);
     for (uint32_t i = 0; i < THREADS; i++) {
-        states[i] = seed_of(i);
+        states[i] = race_seed(i);
         CHECK_EQ(pthread_create(&threads[i], NULL, play_rounds, &states[i]),
                  0);
     }

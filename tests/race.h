@@ -35,15 +35,15 @@
 #define KIN_TESTS_RACE_H
 
 #include "core/memory.h"
-#include "core/sanitize.h"
 #include "core/spin.h"
+#include "tests/rounds.h"
 #include "tests/words.h"
 
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { RACE_ROUNDS = 100000, RACE_BATCH = 64, RACE_OUTCOMES = 8 };
+enum { RACE_BATCH = 64, RACE_OUTCOMES = 8 };
 
 struct round;
 
@@ -88,39 +88,6 @@ static enum { TOGETHER, LEFT_FIRST, RIGHT_FIRST } race_order;
 static long race_seen[RACE_OUTCOMES];
 
 /* --- Numbers ------------------------------------------------------------ */
-
-/* For a file to define: by how much there are less with a sanitizer. */
-#ifndef RACE_LESS
-#define RACE_LESS 1
-#endif
-
-/* All of them natively and under ThreadSanitizer, fewer with others and where
- * everything is emulated, never none. */
-static inline int race_rounds(int rounds)
-{
-    int slow = (int)check_slow(1), fewer = rounds / (slow * slow);
-
-    if (slow == 1)
-        return rounds;
-    if (slow <= 4)
-        return rounds / (KIN__TSAN ? RACE_LESS : 4);
-    return fewer > 100 ? fewer : 100;
-}
-
-static inline uint32_t race_next(uint32_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 17;
-    *state ^= *state << 5;
-    return *state;
-}
-
-static inline uint32_t race_seed(uint32_t side)
-{
-    const char *seed = getenv("KIN_SEED");
-    uint32_t number = seed ? (uint32_t)strtoul(seed, NULL, 0) : 1;
-    return (number * 2654435761u + side) | 1;
-}
 
 /* From 0 to below n: for begin, left and end, and for right. */
 UNUSED static uint32_t draw(uint32_t n)

@@ -174,6 +174,21 @@ END
 }
 run a_failure_on_another_thread_ends_the_test
 
+a_race_has_fewer_rounds_where_it_is_slow_or_as_many_as_one_wants() {
+    build_program <<'END'
+#include "tests/rounds.h"
+#include <stdio.h>
+TEST(rounds) { printf("%d,%d\n", race_rounds(RACE_ROUNDS), race_rounds(500)); }
+END
+    rounds() { "$scratch/program" | head -n 1; }
+    unset KIN_TEST_SLOWDOWN KIN_TEST_ROUNDS
+    [ "$(rounds)" = 100000,500 ]
+    [ "$(KIN_TEST_SLOWDOWN=4 rounds)" = 25000,125 ]
+    [ "$(KIN_TEST_SLOWDOWN=10 rounds)" = 1000,100 ]
+    [ "$(KIN_TEST_SLOWDOWN=10 KIN_TEST_ROUNDS=70 rounds)" = 70,70 ]
+}
+run a_race_has_fewer_rounds_where_it_is_slow_or_as_many_as_one_wants
+
 script() { # script NAME COMMANDS
     printf '%s\n' "$2" > "$scratch/$1.sh"
 }
