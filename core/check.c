@@ -2,6 +2,8 @@
 #include "core/check.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,6 +11,15 @@ _Noreturn void kin__check_failed(const char *what, const char *where)
 {
     fprintf(stderr, "kin: %s: does not hold: %s\n", where, what);
     abort();
+}
+
+bool kin__slow_turn(size_t n)
+{
+    static _Atomic uint64_t steps;
+    /* relaxed: any number does; hashed, for n may grow with the steps */
+    uint64_t step = atomic_fetch_add_explicit(&steps, 1, memory_order_relaxed);
+
+    return (step * 0x9e3779b97f4a7c15u >> 32) % (n + 1) == 0;
 }
 
 int kin__misuse(int code, const char *function, const char *format, ...)

@@ -2,6 +2,7 @@
  *
  *   KIN_CHECK(x)       always on: cheap facts whose failure corrupts memory
  *   KIN_ASSERT(x)      debug builds only: pre- and post-conditions
+ *   KIN_SLOW(x)        hard builds only: a whole structure is as it must be
  *   kin__misuse(...)   the caller's mistake: reported; aborts in debug builds,
  *                      is an error code in release builds
  */
@@ -10,6 +11,9 @@
 
 #include "kin/analyze.h"
 #include "kin/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
 
 #ifndef KIN_DEBUG
 #define KIN_DEBUG 0
@@ -34,6 +38,12 @@
 #define KIN_ASSERT(x) ((void)0)
 #endif
 
+#define KIN_SLOW(x) (KIN__HARD ? KIN_CHECK(x) : (void)0)
+
+/* For structures that grow: x, which looks at n things, each (n + 1)th time or
+ * so.  So a step costs the same whatever n is. */
+#define KIN_SLOW_OF(n, x) KIN_SLOW(!kin__slow_turn(n) || (x))
+
 #define KIN_UNREACHABLE(why) kin__check_failed("unreachable: " why, KIN__HERE)
 
 /* What clang is told of our spinlocks (make analyze): these take and give back
@@ -51,6 +61,7 @@
     KIN__ANALYZED(requires_capability(lock, kin__no_suspension))
 
 _Noreturn void kin__check_failed(const char *what, const char *where);
+bool kin__slow_turn(size_t n);
 
 /* "kin: misuse: kin_join: job is NULL; pass ..." on stderr.  Returns code,
  * having made an error with that text current; aborts in debug builds. */

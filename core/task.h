@@ -2,6 +2,7 @@
 #ifndef KIN_CORE_TASK_H
 #define KIN_CORE_TASK_H
 
+#include "core/check.h"
 #include "kin/task.h"
 
 #include <stdbool.h>
@@ -24,9 +25,21 @@ kin__task_queue_is_empty(const struct kin__task_queue *queue)
     return queue->head == NULL;
 }
 
+/* Its first links lead on, and its last one ends it. */
+static inline bool
+kin__task_queue_is_valid(const struct kin__task_queue *queue)
+{
+    const struct kin_task *task = queue->head;
+
+    for (int i = 0; task && task->next && i < 8; i++)
+        task = task->next;
+    return !task || (!queue->last->next && (task->next || task == queue->last));
+}
+
 static inline void kin__task_queue_push(struct kin__task_queue *queue,
                                         struct kin_task *task)
 {
+    KIN_SLOW(kin__task_queue_is_valid(queue));
     task->next = NULL;
     if (queue->head)
         queue->last->next = task;
@@ -40,6 +53,7 @@ kin__task_queue_pop(struct kin__task_queue *queue)
 {
     struct kin_task *task = queue->head;
 
+    KIN_SLOW(kin__task_queue_is_valid(queue));
     if (task)
         queue->head = task->next;
     return task;

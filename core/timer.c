@@ -21,6 +21,7 @@
  * case, and its timer lies on a stack that goes away). */
 #include "core/timer.h"
 
+#include "core/check.h"
 #include "core/memory.h"
 #include "core/thread.h"
 #include "kin/error.h"
@@ -107,11 +108,27 @@ static void sift_down(struct kin__timers *timers, uint32_t i, const entry *e)
     put(timers, i, e);
 }
 
+/* Nobody is before his parent, and each knows where he is. */
+static bool heap_is_valid(const struct kin__timers *timers)
+{
+    for (uint32_t i = ROOT; i < end_of(timers); i++) {
+        const entry *e = &timers->heap[i];
+
+        if (i > ROOT && before(e, &timers->heap[parent_of(i)]))
+            return false;
+        if (timers->place[e->index] != i
+            || timers->timer[e->index]->index != e->index)
+            return false;
+    }
+    return true;
+}
+
 static void publish_earliest(struct kin__timers *timers)
     KIN_REQUIRES(timers->lock)
 {
     int64_t first = timers->count ? timers->heap[ROOT].deadline : KIN_NEVER;
 
+    KIN_SLOW_OF(timers->count, heap_is_valid(timers));
     /* relaxed: only written under the lock, which is held */
     if (atomic_load_explicit(&timers->sooner, memory_order_relaxed)
         != KIN_NEVER - first)

@@ -25,6 +25,7 @@
 #ifndef KIN_DISPATCH_FRESH_H
 #define KIN_DISPATCH_FRESH_H
 
+#include "core/check.h"
 #include "core/task.h"
 
 #include <stdatomic.h>
@@ -95,6 +96,20 @@ static inline bool kin__fresh_is_empty(struct kin__fresh *fresh)
                                                  memory_order_seq_cst)) == 0;
 }
 
+/* Owner.  No more than it holds, and nothing is missing. */
+static inline bool kin__fresh_is_valid(struct kin__fresh *fresh)
+{
+    /* relaxed: a word that has changed says of fewer */
+    uint64_t word = atomic_load_explicit(&fresh->word, memory_order_relaxed);
+
+    for (uint32_t i = 1; i <= kin__fresh_count(word); i++)
+        if (!atomic_load_explicit(
+                &fresh->task[(kin__fresh_newest(word) - i) % KIN__FRESH_SIZE],
+                memory_order_relaxed))
+            return false;
+    return kin__fresh_count(word) <= KIN__FRESH_SIZE;
+}
+
 /* Owner.  False: it is full. */
 static inline bool kin__fresh_put(struct kin__fresh *fresh,
                                   struct kin_task *task)
@@ -104,6 +119,7 @@ static inline bool kin__fresh_put(struct kin__fresh *fresh,
     uint64_t word = atomic_load_explicit(&fresh->word, memory_order_acquire);
     uint32_t newest = kin__fresh_newest(word);
 
+    KIN_SLOW(kin__fresh_is_valid(fresh));
     if (kin__fresh_count(word) == KIN__FRESH_SIZE)
         return false;
     /* relaxed: published with the word */

@@ -16,6 +16,7 @@
 #ifndef KIN_DISPATCH_RING_H
 #define KIN_DISPATCH_RING_H
 
+#include "core/check.h"
 #include "core/task.h"
 
 #include <stdatomic.h>
@@ -49,6 +50,20 @@ static inline bool kin__ring_is_empty(struct kin__ring *ring)
     return atomic_load_explicit(&ring->head, memory_order_seq_cst) == tail;
 }
 
+/* Owner.  No more than it holds, and nothing is missing. */
+static inline bool kin__ring_is_valid(struct kin__ring *ring)
+{
+    /* relaxed: own counter; a head that has moved on is further on */
+    uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+
+    for (uint32_t i = head; i != tail && tail - i <= KIN__RING_SIZE; i++)
+        if (!atomic_load_explicit(&ring->task[i % KIN__RING_SIZE],
+                                  memory_order_relaxed))
+            return false;
+    return tail - head <= KIN__RING_SIZE;
+}
+
 /* Owner.  False: it is full. */
 static inline bool kin__ring_put(struct kin__ring *ring, struct kin_task *task)
 {
@@ -58,6 +73,7 @@ static inline bool kin__ring_put(struct kin__ring *ring, struct kin_task *task)
     /* relaxed: own counter */
     uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
+    KIN_SLOW(kin__ring_is_valid(ring));
     if (tail - head >= KIN__RING_SIZE)
         return false;
     /* relaxed: published with tail */
@@ -97,6 +113,7 @@ static inline struct kin_task *kin__ring_take(struct kin__ring *ring)
     uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
     struct kin_task *task;
 
+    KIN_SLOW(kin__ring_is_valid(ring));
     do {
         if (head == tail)
             return NULL;

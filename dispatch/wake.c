@@ -32,6 +32,18 @@
 
 /* --- The list of the parked, under idle_lock ----------------------------- */
 
+static bool parked_is_valid(const struct kin__scheduler *scheduler)
+{
+    const struct kin__worker *above = NULL, *worker = scheduler->parked;
+    int n = 0;
+
+    for (; worker; above = worker, worker = worker->below, n++)
+        if (worker->above != above || !worker->parked
+            || n == scheduler->parked_count)
+            return false;
+    return n == scheduler->parked_count;
+}
+
 void kin__parked_add(struct kin__scheduler *scheduler,
                        struct kin__worker *worker)
 {
@@ -44,6 +56,7 @@ void kin__parked_add(struct kin__scheduler *scheduler,
     worker->parked = true;
     worker->grant = KIN__GRANT_NONE;
     scheduler->keeper_comes = false;    /* this one can keep the time */
+    KIN_SLOW(parked_is_valid(scheduler));
 }
 
 void kin__parked_remove(struct kin__scheduler *scheduler,
@@ -59,6 +72,7 @@ void kin__parked_remove(struct kin__scheduler *scheduler,
     worker->parked = false;
     if (scheduler->keeper == worker)
         scheduler->keeper = NULL;
+    KIN_SLOW(parked_is_valid(scheduler));
 }
 
 /* The newest, but not the keeper of time if there is another. */

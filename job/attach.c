@@ -22,6 +22,25 @@ bool kin__job_start(struct kin_job *job)
     return started;
 }
 
+/* The list of a locked job is a ring, and its children are as deep as they
+ * must be, and no more than it waits for. */
+static bool family_is_valid(struct kin_job *job)
+{
+    struct kin__node *node = &job->list;
+    uint32_t children = 0;
+
+    do {
+        if (!kin__node_is_valid(node))
+            return false;
+        if (node->kind == KIN__NODE_CHILD
+            && (kin__job_of_child(node)->depth != job->depth + 1
+                || ++children > job->pending))
+            return false;
+        node = node->next;
+    } while (node != &job->list);
+    return true;
+}
+
 void kin__job_attach(struct kin_job *parent, struct kin_job *child)
 {
     kin_error *cause;
@@ -46,6 +65,7 @@ void kin__job_attach(struct kin_job *parent, struct kin_job *child)
         child->depth = parent->depth + 1;
         kin__node_append(&parent->list, &child->child);
         parent->pending++;
+        KIN_SLOW_OF(parent->pending, family_is_valid(parent));
         word |= KIN__JOB_PARENT;
     }
     kin__job_unlock(parent, word);

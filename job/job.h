@@ -181,9 +181,16 @@ static inline void kin__node_init(struct kin__node *node,
     node->kind = kind;
 }
 
+/* Its neighbours know it. */
+static inline bool kin__node_is_valid(const struct kin__node *node)
+{
+    return node->prev->next == node && node->next->prev == node;
+}
+
 static inline void kin__node_append(struct kin__node *head,
                                     struct kin__node *node)
 {
+    KIN_SLOW(kin__node_is_valid(head));
     node->prev = head->prev;
     node->next = head;
     head->prev->next = node;
@@ -192,6 +199,7 @@ static inline void kin__node_append(struct kin__node *head,
 
 static inline void kin__node_unlink(struct kin__node *node)
 {
+    KIN_SLOW(kin__node_is_valid(node));
     node->prev->next = node->next;
     node->next->prev = node->prev;
     node->next = node->prev = node;

@@ -1,8 +1,11 @@
 /* Hard mode is really on: fibers never go on on the thread they left, nor on
  * the one that woke them.  Built in the hard rows only. */
 #include "core/hard.h"
+#include "core/timer.h"
 #include "core/wait.h"
+#include "dispatch/fresh.h"
 #include "dispatch/ring.h"
+#include "job/job.h"
 #include "kin/kin.h"
 #include "tests/check.h"
 
@@ -218,6 +221,156 @@ TEST(a_fiber_on_io_goes_on_on_another_thread_than_its_waker)
 TEST(queues_hold_two)
 {
     CHECK_EQ(KIN__RING_SIZE, 2);
+    CHECK_EQ(KIN__FRESH_SIZE, 2);
+}
+
+KIN_SUSPENDS
+static int nothing(kin_scope *scope, void *arg)
+{
+    (void)scope;
+    (void)arg;
+    return kin_delay(1);                /* keeps its stack */
+}
+
+KIN_SUSPENDS
+static int launch_many(kin_scope *scope, void *arg)
+{
+    int err;
+
+    (void)arg;
+    KIN_COROUTINE_SCOPE(err, inner)
+        for (int i = 0; i < 100; i++)
+            KIN_TRY_IN(inner, kin_launch(inner, nothing, NULL));
+    CHECK_EQ(err, 0);
+    CHECK(kin__thread()->record_count <= 1);
+    (void)scope;
+    return 0;
+}
+
+TEST(a_thread_keeps_one_record_and_one_stack)
+{
+    struct kin__stack_cache *cache = &kin__thread()->stacks;
+    struct kin__stack_magazine *magazine =
+        &cache->magazines[KIN__STACK_DEFAULT_CLASS];
+
+    CHECK_EQ(kin_run_blocking(launch_many, NULL), 0);
+    CHECK(kin__thread()->record_count <= 1);
+    CHECK(kin__magazine_count(magazine) <= 1);
+    CHECK(!magazine->spare);
+}
+
+/* --- Planted: what is broken is found at the next step -------------------- */
+
+static void never_fires(struct kin_timer *timer)
+{
+    (void)timer;
+}
+
+/* A timer is where it is not. */
+static void break_heap(void *unused)
+{
+    static struct kin__timers timers;
+    static struct kin_timer timer[3];
+
+    (void)unused;
+    for (int i = 0; i < 3; i++) {
+        timer[i].fire = never_fires;
+        CHECK_EQ(kin__timers_arm(&timers, &timer[i], 1000 - i), 0);
+    }
+    timers.place[timer[0].index] = timers.place[timer[1].index];
+    for (int i = 0; i < 100; i++) {     /* not looked at each time */
+        struct kin_timer more = { .fire = never_fires };
+
+        CHECK_EQ(kin__timers_arm(&timers, &more, 2000), 0);
+        kin__timers_disarm(&more);
+    }
+}
+
+TEST(a_broken_heap_of_timers_is_found)
+{
+    check_dies(break_heap, NULL, "heap_is_valid");
+}
+
+/* The last of three is forgotten. */
+static void break_queue(void *unused)
+{
+    struct kin_task task[4] = { { .run = NULL } };
+    struct kin__task_queue queue = { NULL, NULL };
+
+    (void)unused;
+    for (int i = 0; i < 3; i++)
+        kin__task_queue_push(&queue, &task[i]);
+    queue.last = &task[1];
+    kin__task_queue_push(&queue, &task[3]);
+}
+
+TEST(a_broken_queue_is_found)
+{
+    check_dies(break_queue, NULL, "kin__task_queue_is_valid");
+}
+
+/* A head that has passed the tail. */
+static void break_ring(void *unused)
+{
+    static struct kin__ring ring;
+    struct kin_task task = { .run = NULL };
+
+    (void)unused;
+    CHECK(kin__ring_put(&ring, &task));
+    atomic_store(&ring.head, 2);
+    kin__ring_put(&ring, &task);
+}
+
+TEST(a_broken_ring_is_found)
+{
+    check_dies(break_ring, NULL, "kin__ring_is_valid");
+}
+
+/* Not each step looks at all of a family. */
+static void have_children(kin_job *parent)
+{
+    kin_job *child;
+
+    for (int i = 0; i < 1000; i++) {
+        CHECK_EQ(kin_job_new(parent, &child), 0);
+        kin_job_complete(child);
+        kin_job_release(child);
+    }
+}
+
+/* A child that its neighbours do not know. */
+static void break_family(void *unused)
+{
+    kin_job *parent, *child[2];
+
+    (void)unused;
+    CHECK_EQ(kin_job_new(NULL, &parent), 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(kin_job_new(parent, &child[i]), 0);
+    child[1]->child.next = &child[0]->child;
+    have_children(parent);
+}
+
+TEST(a_broken_list_of_children_is_found)
+{
+    check_dies(break_family, NULL, "is_valid");
+}
+
+/* As deep as its own child. */
+static void break_tree(void *unused)
+{
+    kin_job *parent, *child;
+
+    (void)unused;
+    CHECK_EQ(kin_job_new(NULL, &parent), 0);
+    CHECK_EQ(kin_job_new(parent, &child), 0);
+    child->depth = 7;
+    have_children(parent);
+}
+
+TEST(a_broken_tree_is_found)
+{
+    check_dies(break_tree, NULL, "family_is_valid");
 }
 
 TEST_MAIN
