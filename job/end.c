@@ -52,11 +52,12 @@ static void run_completions(struct kin_job *job, kin_error *cause,
         kin__node_unlink(node);
         if (node->kind == KIN__NODE_WAITER)
             waiter = *(struct kin__waiter *)node;
-        kin__job_unlock(job, word);     /* a waiter's node may be gone now */
-        if (node->kind == KIN__NODE_CALLBACK)
-            kin__callback_run(job, node, cause);
-        else
+        /* A waiter that has been cancelled may go now, and the node with it. */
+        kin__job_unlock(job, word);
+        if (waiter.runnable)
             kin__wait_wake(waiter.runnable, waiter.generation, 0, NULL);
+        else
+            kin__callback_run(job, node, cause);
     }
 }
 

@@ -532,6 +532,43 @@ TEST(a_joiner_that_is_cancelled_while_its_target_ends_goes_on_once)
          "joined", "cancelled");
 }
 
+BODY(join_to_the_end)
+{
+    struct round *now = arg;
+
+    MUST(kin_join(now->target));
+    atomic_fetch_add(&now->ran, 1);
+    return 0;
+}
+
+/* Who is cancelled may have left his stack when it is told who has waited. */
+static void begin_two_joiners(struct round *now)
+{
+    begin_joiner(now);
+    now->child = LAUNCH(kin_global_scope(), join_to_the_end, now,
+                        .start = KIN_START_ATOMIC,
+                        .dispatcher = some_dispatcher());
+}
+
+KIN_SUSPENDS
+static void check_two_joiners(struct round *now)
+{
+    MUST(kin_join(now->child));
+    CHECK_FLAGS(now->child, "010");
+    check_ended_once(now);
+    CHECK_EQ(now->ran, 2);
+    saw(kin_job_is_cancelled(now->job));
+    kin_job_release(now->job);
+    kin_job_release(now->child);
+    kin_job_release(now->target);
+}
+
+TEST(one_of_two_joiners_that_is_cancelled_while_the_target_ends_goes_on_once)
+{
+    RACE(begin_two_joiners, complete_target, cancel_job, check_two_joiners,
+         "joined", "cancelled");
+}
+
 /* --- From above and from below -------------------------------------------- */
 
 static void begin_three(struct round *now)
