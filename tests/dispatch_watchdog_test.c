@@ -184,7 +184,7 @@ TEST(who_computes_is_not_blocked)
 
 TEST(an_idle_pool_has_nobody_who_is_blocked)
 {
-    make_pool(2, KIN_MS(2));
+    make_pool(2, LIMIT);
     for (int i = 1; i <= 3; i++) {
         post(cpu, count, NULL);
         counter_await(&done, i);
