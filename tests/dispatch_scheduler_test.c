@@ -323,24 +323,32 @@ TEST(from_default_to_io_usually_changes_no_thread)
 
 /* --- Threads -------------------------------------------------------------- */
 
+/* A pool that had so many workers, of which all but one have idled out. */
+static void make_idle_pool(int workers, int64_t idle_ns)
+{
+    struct kin__scheduler_stats stats;
+
+    make_pool(2, 64);
+    kin__scheduler_set_limits(pool, idle_ns, 1000);
+    for (int i = 0; i < workers; i++)
+        post(io, wait_for_gate, NULL);
+    counter_await(&inside, workers);
+    kin__scheduler_get_stats(pool, &stats);
+    CHECK(stats.threads >= workers);
+    counter_add(&gate, 1);
+    counter_await(&done, workers);
+    do {
+        counter_await_for(&done, 1000, KIN_MS(5));
+        kin__scheduler_get_stats(pool, &stats);
+    } while (stats.threads > 1);
+}
+
 /* S242 */
 TEST(idle_workers_end_after_a_time_and_one_stays)
 {
     struct kin__scheduler_stats stats;
 
-    make_pool(2, 64);
-    kin__scheduler_set_limits(pool, KIN_MS(20), 1000);
-    for (int i = 0; i < 20; i++)
-        post(io, wait_for_gate, NULL);
-    counter_await(&inside, 20);
-    kin__scheduler_get_stats(pool, &stats);
-    CHECK(stats.threads >= 20);
-    counter_add(&gate, 1);
-    counter_await(&done, 20);
-    do {
-        counter_await_for(&done, 1000, KIN_MS(5));
-        kin__scheduler_get_stats(pool, &stats);
-    } while (stats.threads > 1);
+    make_idle_pool(20, KIN_MS(20));
     counter_await_for(&done, 1000, KIN_MS(50));
     kin__scheduler_get_stats(pool, &stats);
     CHECK_EQ(stats.threads, 1);
@@ -353,18 +361,7 @@ TEST(idle_workers_end_after_a_time_and_one_stays)
  * a thread has ended that somebody was to join. */
 TEST(a_worker_that_idles_out_leaves_no_thread_to_be_joined)
 {
-    struct kin__scheduler_stats stats;
-
-    make_pool(2, 64);
-    kin__scheduler_set_limits(pool, KIN_MS(1), 1000);
-    for (int i = 0; i < 4; i++)
-        post(io, wait_for_gate, NULL);
-    counter_await(&inside, 4);
-    counter_add(&gate, 1);
-    do {
-        counter_await_for(&done, 1000, KIN_MS(5));
-        kin__scheduler_get_stats(pool, &stats);
-    } while (stats.threads > 1);
+    make_idle_pool(4, KIN_MS(1));
 }
 
 static char thread_name[16];
