@@ -319,7 +319,7 @@ TEST(run_keeps_the_time_and_hears_other_threads)
     gate = new_deferred(NULL);
     MUST(on_main(delay_10_then_open_gate, NULL));
     MUST(on_main(wait_for_both_then_quit, NULL));
-    CHECK_EQ(kin_main_pump(KIN_NEVER), 2);
+    CHECK_EQ(kin_main_pump(0), 2);      /* one pass, however long it takes */
     pthread_t thread = start_thread(resume_waiting, NULL);
     MUST(kin_main_run());
     CHECK_LOG("quit");
@@ -385,7 +385,7 @@ TEST(fiber_in_a_delay_at_detach_is_not_lost)
     attach();
     MUST(kin_launch(kin_global_scope(), delay_then_clean_up, NULL, .job = &j,
                     .dispatcher = kin_main()));
-    CHECK_EQ(kin_main_pump(KIN_NEVER), 1);
+    CHECK_EQ(kin_main_pump(0), 1);
     MUST(kin_main_detach());
     wait_for_job(j);
     CHECK_FLAGS(j, "011");

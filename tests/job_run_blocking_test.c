@@ -127,6 +127,13 @@ TEST(timers_fire_while_the_body_is_on_default)
     CHECK_LOG("1 2 3");
 }
 
+/* What is 10 ms away may have come, on a machine that is busy with something
+ * else: true if it cannot have come yet. */
+static bool is_too_early_since(int64_t begin)
+{
+    return kin_now() - begin < check_slow(KIN_MS(10));
+}
+
 /* S203 */
 static kin_job *outliving;
 
@@ -147,11 +154,17 @@ BODY(launch_outliving)
 
 TEST(job_that_outlives_its_event_loop_completes)
 {
+    int64_t begin = kin_now();
+    bool early;
+
     RUN_IN_ORDER(launch_outliving);
     ev("loop gone");
+    early = is_too_early_since(begin);
     wait_for_job(outliving);
     CHECK_FLAGS(outliving, "010");
-    CHECK_LOG("loop gone done");
+    if (early)
+        CHECK_LOG("loop gone done");
+    CHECK(is_logged("done"));
     kin_job_release(outliving);
 }
 
@@ -304,11 +317,14 @@ BODY(say_1_delay_say_2)
 
 TEST(unconfined_goes_on_after_a_delay)
 {
+    int64_t begin = kin_now();
     kin_job *job = NULL;
+    bool active;
 
     MUST(kin_launch(kin_global_scope(), say_1_delay_say_2, NULL, .job = &job,
                     .dispatcher = kin_unconfined()));
-    CHECK_FLAGS(job, "100");
+    active = kin_job_is_active(job);
+    CHECK(active || !is_too_early_since(begin));
     wait_for_job(job);
     CHECK_LOG("1 2");
     kin_job_release(job);
