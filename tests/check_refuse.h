@@ -5,7 +5,8 @@
  *
  * runs each test with the n-th call refused, for n = 1, 2, ..., and then with
  * all calls from the n-th on, until one run reaches no such call; each in a
- * process of its own.  (A test that takes long has a part of them.)
+ * process of its own.  (A test that takes long has a part of them; and
+ * KIN_REFUSE=100 begins with the hundredth.)
  *
  * A test is not written for that, so a check of it that fails after a call was
  * refused is excused: the test goes on, unchecked and for a moment only, and
