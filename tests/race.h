@@ -60,8 +60,7 @@ struct race {
 
 /* begin, left, right, end, and the names of the outcomes. */
 #define RACE(begin, left, right, end, ...)                                \
-    RACE_OF(RACE_ROUNDS, begin, left, right, end, __VA_ARGS__)
-#define RACE_OF(n, b, l, r, e, ...) RACE_ALL(n, b, NULL, l, r, e, __VA_ARGS__)
+    RACE_SETTLED(begin, NULL, left, right, end, __VA_ARGS__)
 #define RACE_SETTLED(begin, settled, left, right, end, ...)               \
     RACE_ALL(RACE_ROUNDS, begin, settled, left, right, end, __VA_ARGS__)
 #define RACE_ALL(n, b, s, l, r, e, ...)                                   \
