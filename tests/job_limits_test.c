@@ -55,14 +55,14 @@ static atomic_int ended;
 
 BODY(work)
 {
-    MUST(kin_yield());
+    KIN_TRY(kin_yield());
     atomic_fetch_add(&ended, 1);
     return 0;
 }
 
 BODY(work_everywhere)
 {
-    MUST(kin_launch(scope, work, NULL));
+    KIN_TRY(kin_launch(scope, work, NULL));
     KIN_TRY(kin_launch(scope, work, NULL, .dispatcher = kin_default()));
     KIN_TRY(kin_launch(scope, work, NULL, .dispatcher = kin_io()));
     return 0;
@@ -205,6 +205,180 @@ TEST(without_address_space_what_runs_goes_on)
     SKIP_IF_EMULATED();
     CHECK_EQ(kin_run_blocking(fill, NULL), 0);
     RUN(work_everywhere);
+}
+
+/* --- Whatever a program calls --------------------------------------------- */
+
+BODY(delay_1_ms)
+{
+    return kin_delay(KIN_MS(1));
+}
+
+BODY(time_out)
+{
+    int err = kin_with_timeout(KIN_MS(1), wait_forever, NULL);
+
+    return err == KIN_ETIMEDOUT ? 0 : err;
+}
+
+BODY(hop_to_io)
+{
+    int err;
+
+    KIN_WITH_CONTEXT(err, .dispatcher = kin_io())
+        block_ms(1);
+    return err;
+}
+
+BODY(fill_io)
+{
+    for (int i = 0; i < 70; i++)
+        KIN_TRY(kin_launch(scope, hop_to_io, NULL, .dispatcher = kin_io()));
+    return 0;
+}
+
+BODY(launch_on_a_view)
+{
+    KIN_AUTO(kin_dispatcher) view = NULL;
+
+    KIN_TRY(kin_limited_parallelism(kin_default(), 1, "view", &view));
+    return kin_launch(scope, work, NULL, .dispatcher = view);
+}
+
+static void note_call(void *called)
+{
+    *(bool *)called = true;
+}
+
+BODY(call_on_the_threads_stack)
+{
+    bool called = false;
+
+    kin_call_on_thread_stack(note_call, &called);
+    CHECK(called);
+    return 0;
+}
+
+BODY(ask_for_a_dump)
+{
+    int fd = memfd_create("dump", 0), err;
+
+    if (fd < 0)
+        return KIN_EAGAIN;
+    err = kin_dump(fd);
+    close(fd);
+    return err;
+}
+
+static kin_body *const bodies[] = {
+    work, delay_1_ms, time_out, work_everywhere, hop_to_io, fill_io,
+    launch_on_a_view, call_on_the_threads_stack, ask_for_a_dump,
+};
+
+static void *suspend_once(void *value)
+{
+    return kin_fiber_suspend(value);
+}
+
+static int use_a_bare_fiber(void)
+{
+    kin_fiber *fiber = NULL;
+    int err = kin_fiber_new(suspend_once, &fiber);
+
+    if (err)
+        return err;
+    err = kin_fiber_resume(fiber, NULL, NULL);
+    if (!err)
+        err = kin_fiber_resume(fiber, NULL, NULL);
+    kin_fiber_destroy(fiber);
+    return err;
+}
+
+static int use_a_pool(void)
+{
+    KIN_AUTO(kin_dispatcher) pool = NULL;
+    int err;
+
+    KIN_TRY(kin_fixed_pool(2, "pool", &pool));
+    err = kin_run_blocking(work_everywhere, NULL, .dispatcher = pool);
+    MUST(kin_dispatcher_close(pool));
+    return err;
+}
+
+static int be_main(void)
+{
+    KIN_AUTO(kin_job) job = NULL;
+    int err = kin_main_attach(), pumped;
+
+    if (err)
+        return err;
+    err = kin_launch(kin_global_scope(), work, NULL, .job = &job,
+                     .dispatcher = kin_main());
+    do
+        pumped = kin_main_pump(0);
+    while (!err && pumped >= 0 && !kin_job_is_completed(job));
+    MUST(kin_main_detach());
+    return err ? err : pumped < 0 ? pumped : 0;
+}
+
+static int run_a_test(void)
+{
+    return kin_run_test(delay_1_ms, NULL);
+}
+
+static int (*const calls[])(void) = {
+    use_a_bare_fiber, use_a_pool, be_main, run_a_test,
+};
+
+static void call_everything(bool is_limited)
+{
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        int err = kin_run_blocking(bodies[i], NULL);
+        CHECK(err == 0 || (is_limited && is_documented(err)));
+    }
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        int err = calls[i]();
+        CHECK(err == 0 || (is_limited && is_documented(err)));
+    }
+    kin_trim();
+}
+
+/* Before kin has anything, and when it has. */
+static void limit_twice(__rlimit_resource_t what, rlim_t first, rlim_t then)
+{
+    limit(what, first);
+    call_everything(true);
+    unlimit(what);
+    call_everything(false);
+    limit(what, then);
+    call_everything(true);
+    unlimit(what);
+    call_everything(false);
+}
+
+TEST(without_descriptors_each_call_says_so_or_works)
+{
+    rlim_t next = (rlim_t)dup(STDERR_FILENO);
+
+    close((int)next);
+    limit_twice(RLIMIT_NOFILE, next, next);
+}
+
+TEST(without_any_address_space_each_call_says_so_or_works)
+{
+    if (IS_SANITIZED)
+        SKIP("a sanitizer has the address space");
+    SKIP_IF_EMULATED();
+    limit_twice(RLIMIT_AS, (rlim_t)process_size().mapped,
+                (rlim_t)process_size().mapped);
+}
+
+TEST(with_room_for_one_stack_each_call_says_so_or_works)
+{
+    if (IS_SANITIZED)
+        SKIP("a sanitizer has the address space");
+    SKIP_IF_EMULATED();
+    limit_twice(RLIMIT_DATA, 1 << 20, 4 << 20);
 }
 
 TEST_MAIN
