@@ -438,12 +438,22 @@ int family_steps(struct body *body)
 
 /* --- All of it ------------------------------------------------------------ */
 
+/* The janitor's: without it nobody may come to an end. */
+KIN_SUSPENDS
+static int pause_for(int64_t duration)
+{
+    int err = kin_delay(duration);
+
+    HOLDS(err == 0 || err == KIN_ECANCELED);
+    return err;
+}
+
 /* Nobody waits longer than this for what nobody does. */
 KIN_SUSPENDS
 static int janitor(kin_scope *scope, void *arg)
 {
     (void)scope, (void)arg;
-    KIN_TRY(kin_delay(KIN_MS(CLOSING_TIME)));
+    KIN_TRY(pause_for(KIN_MS(CLOSING_TIME)));
     for (;;) {
         run.closing = true;
         for (int i = 0; i < model.count; i++)
@@ -451,7 +461,7 @@ static int janitor(kin_scope *scope, void *arg)
         for (int i = 0; i < waits.count; i++)
             resume(&waits.wait[i]);
         check();
-        KIN_TRY(kin_delay(KIN_MS(1)));
+        KIN_TRY(pause_for(KIN_MS(1)));
     }
 }
 
