@@ -1,14 +1,13 @@
 /* core/hard.h -- hard mode (make check HARD=1): rare paths become common ones.
  *
  * Of a fiber that has parked it is remembered which thread it left and which
- * one woke it up.  A thread of a dispatcher that has others refuses it then,
- * and another one runs it: so a fiber never goes on on the thread it left, and
- * every wake-up crosses threads.  How it comes to another one is the
- * dispatcher's to say (dispatch/hand_over.c, dispatch/pool.c).
+ * one woke it up.  A worker of Default or IO refuses it then, and another one
+ * runs it (dispatch/hand_over.c): so there a fiber never goes on on the thread
+ * it left, and every wake-up crosses threads.  Pools do not look at it.
  *
  * Where no other thread can be had a fiber stays all the same, and that is
- * counted.  On a dispatcher of one thread (an event loop, Main, a pool or a
- * view of one) and in place nothing can cross, and nothing is counted.
+ * counted.  On a dispatcher of one thread (an event loop, Main) and in place
+ * nothing can cross, and nothing is counted.
  *
  * In a usual build all of this is nothing. */
 #ifndef KIN_CORE_HARD_H
@@ -19,7 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* What has become of fibers that had parked, on dispatchers of many threads. */
+/* What has become of fibers that had parked, on Default and IO. */
 struct kin__hard_counts {
     _Atomic unsigned long crossed;      /* taken by a thread that may        */
     _Atomic unsigned long handed;       /* refused, and given to another     */
