@@ -88,8 +88,8 @@ SEEDS_NOT := job_signals_test job_million_test job_million_queued_test
 # (tests/check_refuse.h); but those that refuse calls themselves or take their
 # time do not.
 REFUSE_TESTS ?= $(filter-out job_memory_test job_threads_test job_signals_test \
-                job_blocked_test job_deadlock_test job_million_test \
-                job_million_queued_test job_limits_test job_fork_test, \
+                job_blocked_test job_million_test job_million_queued_test \
+                job_limits_test, \
                 $(basename $(notdir $(wildcard tests/job_*_test.c))))
 
 # TESTS="job_* core_fiber_test" restricts which test programs are built and run

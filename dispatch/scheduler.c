@@ -166,7 +166,7 @@ int kin__worker_create(struct kin__scheduler *scheduler,
 
 /* --- Start --------------------------------------------------------------- */
 
-static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t kin__start_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Under start_lock. */
 static int start(struct kin__scheduler *scheduler)
@@ -201,11 +201,11 @@ int kin__scheduler_ready(struct kin__scheduler *scheduler)
     if (KIN__LIKELY(atomic_load_explicit(&scheduler->started,
                                          memory_order_acquire)))
         return 0;
-    pthread_mutex_lock(&start_lock);
+    pthread_mutex_lock(&kin__start_lock);
     /* relaxed: written under start_lock */
     if (!atomic_load_explicit(&scheduler->started, memory_order_relaxed))
         err = start(scheduler);
-    pthread_mutex_unlock(&start_lock);
+    pthread_mutex_unlock(&kin__start_lock);
     return err;
 }
 
@@ -475,14 +475,14 @@ int64_t kin__scheduler_set_blocked(struct kin__scheduler *scheduler,
     if (limit <= 0)
         /* relaxed: a number */
         return atomic_load_explicit(&watchdog->limit, memory_order_relaxed);
-    pthread_mutex_lock(&start_lock);
+    pthread_mutex_lock(&kin__start_lock);
     /* relaxed: a number; the watchdog is woken to see it */
     before = atomic_exchange_explicit(&watchdog->limit, limit,
                                       memory_order_relaxed);
     /* relaxed: written under start_lock */
     if (atomic_load_explicit(&scheduler->started, memory_order_relaxed))
         kin__watchdog_start(scheduler);
-    pthread_mutex_unlock(&start_lock);
+    pthread_mutex_unlock(&kin__start_lock);
     return before;
 }
 

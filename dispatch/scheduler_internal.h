@@ -303,6 +303,7 @@ static inline struct kin_task *kin__handed(struct kin__worker *worker)
 
 /* Starts its thread, if it is wanted.  Under start_lock.  Without a thread
  * there is no watchdog, and all else goes on. */
+extern pthread_mutex_t kin__start_lock;
 void kin__watchdog_start(struct kin__scheduler *scheduler);
 void kin__watchdog_stop(struct kin__scheduler *scheduler);
 

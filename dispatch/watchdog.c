@@ -42,6 +42,20 @@
 
 void (*kin__blocked_tell)(const struct kin_task *task, int64_t blocked);
 
+/* It may have got no thread when the first worker got one.  On the worker's own
+ * thread: whoever starts one may hold the lock. */
+static void watch_again(struct kin__scheduler *scheduler)
+{
+    pthread_mutex_lock(&kin__start_lock);
+    /* relaxed: started is written under the lock, and kin__watchdog_stop()
+     * takes it after it was said to stop */
+    if (atomic_load_explicit(&scheduler->started, memory_order_relaxed)
+        && !scheduler->watchdog.started
+        && !atomic_load_explicit(&scheduler->stopping, memory_order_relaxed))
+        kin__watchdog_start(scheduler);
+    pthread_mutex_unlock(&kin__start_lock);
+}
+
 void kin__watchdog_enter(struct kin__worker *worker)
 {
     clockid_t clock;
@@ -50,6 +64,7 @@ void kin__watchdog_enter(struct kin__worker *worker)
     if (pthread_getcpuclockid(pthread_self(), &clock) == 0)
         atomic_store_explicit(&worker->cpu_clock, clock, memory_order_relaxed);
     atomic_store_explicit(&worker->tid, (int)gettid(), memory_order_relaxed);
+    watch_again(worker->scheduler);
 }
 
 /* True if the worker's thread runs, or would if the machine were less busy: as
@@ -300,8 +315,12 @@ void kin__watchdog_start(struct kin__scheduler *scheduler)
 void kin__watchdog_stop(struct kin__scheduler *scheduler)
 {
     struct kin__watchdog *watchdog = &scheduler->watchdog;
+    bool started;
 
-    if (!watchdog->started)
+    pthread_mutex_lock(&kin__start_lock);
+    started = watchdog->started;
+    pthread_mutex_unlock(&kin__start_lock);
+    if (!started)
         return;
     kin__parker_wake(&watchdog->parker);
     pthread_join(watchdog->pthread, NULL);
