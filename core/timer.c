@@ -352,6 +352,10 @@ bool kin__timers_disarm(struct kin_timer *timer)
             was_armed = timer->index != 0;
             if (was_armed)
                 remove_timer(timers, timer);
+            if (timers->leaving != timer)
+                /* relaxed: the owner's, who finds it in program order */
+                atomic_store_explicit(&timer->timers, NULL,
+                                      memory_order_relaxed);
             unused = drop_block(timers);
             kin__spin_unlock(&timers->lock);
             kin__free(unused);

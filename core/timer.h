@@ -26,7 +26,8 @@ struct kin__timers;
 /* On the stack of whoever waits, or in his record.  Zeroed, then `fire` set. */
 struct kin_timer {
     void (*fire)(struct kin_timer *self);   /* short; must not suspend       */
-    _Atomic(struct kin__timers *) timers;   /* where it was armed last       */
+    _Atomic(struct kin__timers *) timers;   /* where it was armed last; NULL:
+                                               disarmed since, or never      */
     size_t index;                           /* guarded by their lock; 0: not */
     int64_t deadline;                       /* constant while armed          */
     void *dispatcher;                       /* dispatch/: who keeps it       */

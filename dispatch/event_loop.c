@@ -214,12 +214,10 @@ static void look_further(struct kin__event_loop *loop)
     kin__fetch(next, 5 * KIN__LINE);
 }
 
-void kin__event_loop_look_ahead(struct kin__event_loop *loop)
+void kin__event_loop_look_far(struct kin__event_loop *loop)
 {
     struct kin__runnable *r;
 
-    if (!loop->queue.head || !loop->queue.head->next)
-        return;
     if ((int32_t)outlook(loop) < 0) {
         loop->outlook.last = loop->taken;
         loop->outlook.task[loop->taken % KIN__OUTLOOK] = loop->queue.head;

@@ -126,8 +126,16 @@ kin__event_loop_pop(struct kin__event_loop *loop)
     return kin__task_queue_pop(&loop->queue);
 }
 
-/* Has fetched what those will need who come some turns later. */
-void kin__event_loop_look_ahead(struct kin__event_loop *loop);
+/* Has fetched what those will need who come some turns later, if there are. */
+void kin__event_loop_look_far(struct kin__event_loop *loop);
+
+static inline void kin__event_loop_look_ahead(struct kin__event_loop *loop)
+{
+    struct kin_task *task = loop->queue.head;
+
+    if (KIN__UNLIKELY(task && task->next && kin__parked_of(task)))
+        kin__event_loop_look_far(loop);
+}
 
 /* Parks the running fiber at the tail of the queue, the short way, if it is
  * this dispatcher's loop that runs it here.  KIN_ENOTSUP: it is not. */

@@ -17,7 +17,8 @@ struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
                                           kin_context *context, bool owned,
                                           struct kin_job *parent)
 {
-    struct kin__block_scope *block = kin__record_get(kin__thread());
+    struct kin__thread *thread = kin__thread();
+    struct kin__block_scope *block = kin__record_get(thread);
 
     if (KIN__UNLIKELY(!block))
         return NULL;
@@ -28,7 +29,7 @@ struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
     };
     if (KIN__UNLIKELY(context->thread_elements)
         && kin__slice_prepare(&block->scope) != 0) {
-        kin__record_put(kin__thread(), block);
+        kin__record_put(thread, block);
         return NULL;
     }
     kin__slice_off(co);
@@ -39,7 +40,7 @@ struct kin__block_scope *kin__block_enter(struct kin__coroutine *co,
     /* relaxed, both: not published yet */
     atomic_store_explicit(&block->fired, false, memory_order_relaxed);
     atomic_store_explicit(&block->expiry, NULL, memory_order_relaxed);
-    block->timer = (struct kin_timer){ .fire = NULL };
+    block->timer.fire = NULL;           /* there is none */
     kin__job_init(&block->job, kind, KIN_JOB_ACTIVE);
     kin__ledger_job(&block->job);
     block->runner = &co->runnable;
@@ -95,6 +96,11 @@ static const kin_error *expiry_of(const struct kin__block_scope *block)
                                 memory_order_relaxed);
 }
 
+bool kin__block_is_timed(const struct kin_job *job)
+{
+    return block_of((struct kin_job *)job)->timer.fire;
+}
+
 const kin_error *kin__block_expiry(const struct kin_job *job)
 {
     return job->kind == KIN__TIMEOUT ? expiry_of(block_of((kin_job *)job))
@@ -111,7 +117,7 @@ static void end_job(struct kin__coroutine *co,
     kin_error *cause;
 
     kin__job_body_end(&block->job, error);
-    if (!kin_job_is_completed(&block->job)) {
+    if (kin__job_state(&block->job) < KIN_JOB_CANCELLED) {
         while (kin__job_wait(co, &block->job, NULL, "children of", &cause)
                == KIN_ENOMEM)
             kin_trim();                 /* no stack to go to: cannot leave */
@@ -184,6 +190,15 @@ static void move_back(struct kin__coroutine *co,
     }
 }
 
+static void stop_timer(struct kin__block_scope *block)
+{
+    kin__chance(KIN__CHANCE_DISARMS);
+    if (!block->timer.fire)
+        return;
+    kin__stop_timer(&block->timer);
+    block->timer.fire = NULL;
+}
+
 int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
                     int code)
 {
@@ -193,10 +208,11 @@ int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
     kin__chance(KIN__CHANCE_LEAVES);
     kin__timeout_if_due(co);
     kin__slice_off(co);
+    /* Without children there is nothing more that could take too long. */
+    if (block->timer.fire && kin__job_word(&block->job) == KIN_JOB_ACTIVE)
+        stop_timer(block);
     end_job(co, block, code);
-    kin__chance(KIN__CHANCE_DISARMS);
-    if (block->timer.fire)
-        kin__stop_timer(&block->timer);
+    stop_timer(block);
     co->current = block->scope.outer;
     move_back(co, block);
     kin__slice_on(co);
@@ -222,8 +238,8 @@ static int scope_function(kin_body *body, void *arg, enum kin__job_kind kind,
 
     if (!body)
         return kin__misuse(KIN_EINVAL, function, "body is NULL");
-    co = kin__suspending(function, &err);
-    if (!co)
+    co = kin__suspending_here(function, &err);
+    if (KIN__UNLIKELY(!co))
         return err;
     block = kin__block_enter_here(co, kind);
     if (!block)
@@ -254,14 +270,15 @@ static int context_of(struct kin__coroutine *co,
                       kin_context **context, bool *owned,
                       struct kin_job **parent)
 {
-    kin_context *sum = kin__scope_context(co->current);
+    kin_context *sum = co->current->context;
     kin_job *job = NULL;
 
     *parent = co->current->job;
+    *owned = false;
+    *context = sum;
     if (!options->context && !options->name) {
-        *owned = false;
-        *context = options->dispatcher
-            ? kin__context_on(sum, options->dispatcher, owned) : sum;
+        if (options->dispatcher && options->dispatcher != sum->dispatcher)
+            *context = kin__context_on(sum, options->dispatcher, owned);
         return *context ? 0 : KIN_ENOMEM;
     }
     *owned = true;
@@ -290,8 +307,7 @@ static int context_of(struct kin__coroutine *co,
 static bool is_dead(const struct kin_job *parent)
 {
     return parent && parent->kind != KIN__NON_CANCELLABLE
-        && !kin_job_is_active(parent) && kin_job_state_of(parent)
-               != KIN_JOB_NEW;
+        && kin__job_state(parent) > KIN_JOB_COMPLETING;
 }
 
 /* Enters; *block is NULL if an error says why not. */
@@ -350,8 +366,8 @@ int kin_with_context_with(kin_body *body, const kin_context_options *options)
         return kin__misuse(KIN_EINVAL, "kin_with_context", "%s is NULL",
                            body ? "options" : "body");
     KIN_TRY(check_dispatcher(options, "kin_with_context"));
-    co = kin__suspending("kin_with_context", &err);
-    if (!co)
+    co = kin__suspending_here("kin_with_context", &err);
+    if (KIN__UNLIKELY(!co))
         return err;
     err = enter_context(co, options, &block);
     if (!block)

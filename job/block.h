@@ -59,6 +59,9 @@ kin__block_enter_here(struct kin__coroutine *co, enum kin__job_kind kind)
  * compared only; NULL: it has not. */
 const kin_error *kin__block_expiry(const struct kin_job *job);
 
+/* True if the timeout of that block may fire still. */
+bool kin__block_is_timed(const struct kin_job *job);
+
 /* The body has returned code.  Returns the outcome, with its error current. */
 int kin__block_exit(struct kin__coroutine *co, struct kin__block_scope *block,
                     int code) KIN_SUSPENDS;

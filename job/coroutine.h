@@ -87,6 +87,15 @@ kin__suspending_on(const struct kin__thread *thread)
                ? (struct kin__coroutine *)thread->current : NULL;
 }
 
+/* As kin__suspending, with the usual case inlined. */
+static inline struct kin__coroutine *
+kin__suspending_here(const char *function, int *err)
+{
+    struct kin__coroutine *co = kin__suspending_on(kin__thread());
+
+    return KIN__LIKELY(co != NULL) ? co : kin__suspending(function, err);
+}
+
 /* 0, or KIN_ECANCELED with the cancellation current, if the innermost job of
  * the fiber is not active. */
 int kin__check_cancelled(struct kin__coroutine *co);

@@ -18,6 +18,7 @@
 #include "core/error.h"
 #include "core/record.h"
 #include "core/thread.h"
+#include "job/block.h"
 #include "job/coroutine.h"
 #include "job/job.h"
 #include "job/job_word.h"
@@ -233,14 +234,15 @@ static uint32_t own_refs(const struct kin_job *job)
 static bool may_end_quietly(const struct kin_job *job)
 {
     return job->parent && kin__job_has_body(job->parent)
-        && (job->kind <= KIN__ASYNC ? !kin__coroutine_tells_when_freed(job)
-                                    : job->kind == KIN__SCOPE
-                                      || job->kind == KIN__SUPERVISOR_SCOPE);
+        && (job->kind <= KIN__ASYNC   ? !kin__coroutine_tells_when_freed(job)
+          : job->kind == KIN__TIMEOUT ? !kin__block_is_timed(job)
+                                      : job->kind != KIN__BLOCKING);
 }
 
 /* Takes it off its parent's list, if it is quiet, and cancelled for `cause`
  * (NULL: not); *sealed: the parent is next, and stays until it is finished. */
-static bool leave_quietly(struct kin_job *job, const kin_error *cause,
+static inline __attribute__((always_inline)) bool
+leave_quietly(struct kin_job *job, const kin_error *cause,
                           bool *sealed)
 {
     uint32_t word = cause ? KIN_JOB_CANCELLING : KIN_JOB_ACTIVE;

@@ -231,8 +231,7 @@ static inline void kin__job_init(struct kin_job *job, enum kin__job_kind kind,
     job->depth = 0;
     kin__node_init(&job->child, KIN__NODE_CHILD);
     kin__node_init(&job->list, KIN__NODE_HEAD);
-    kin__node_init(&job->cursor, KIN__NODE_CURSOR);
-    job->parent = job->walk_up = NULL;
+    job->parent = NULL;
     job->cause = job->cancellation = NULL;
     job->more = NULL;
 }

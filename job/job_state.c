@@ -74,6 +74,7 @@ static enum begun begin_cancelling(struct kin_job *job, kin_error *cause)
         word = move(word, KIN_JOB_CANCELLING);
         job->cause = kin_error_retain(cause);
         job->pending++;
+        job->cursor.kind = KIN__NODE_CURSOR;
         job->cursor.prev = &job->list;
         job->cursor.next = job->list.next;
         job->list.next->prev = &job->cursor;

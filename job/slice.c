@@ -124,18 +124,14 @@ void kin__slice_enter(struct kin__runnable *runnable)
     put_on(((struct kin__coroutine *)runnable)->current);
 }
 
-void kin__slice_off(struct kin__coroutine *co)
+void kin__slice_off_all(struct kin__coroutine *co)
 {
-    if (!(co->runnable.dressed & KIN__WEARS_ELEMENTS))
-        return;
     take_off(co->current);
     co->runnable.dressed &= (uint8_t)~KIN__WEARS_ELEMENTS;
 }
 
-void kin__slice_on(struct kin__coroutine *co)
+void kin__slice_on_all(struct kin__coroutine *co)
 {
-    if (!co->current->worn)
-        return;
     co->runnable.dressed |= KIN__WEARS_ELEMENTS;
     put_on(co->current);
 }

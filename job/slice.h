@@ -16,8 +16,20 @@ void kin__slice_free(struct kin_scope *scope);
 
 /* Takes off, or puts on, what the innermost scope of the running fiber says:
  * around a change of that scope, at the beginning and at the end of a body. */
-void kin__slice_off(struct kin__coroutine *co);
-void kin__slice_on(struct kin__coroutine *co);
+void kin__slice_off_all(struct kin__coroutine *co);
+void kin__slice_on_all(struct kin__coroutine *co);
+
+static inline void kin__slice_off(struct kin__coroutine *co)
+{
+    if (KIN__UNLIKELY(co->runnable.dressed & KIN__WEARS_ELEMENTS))
+        kin__slice_off_all(co);
+}
+
+static inline void kin__slice_on(struct kin__coroutine *co)
+{
+    if (KIN__UNLIKELY(co->current->worn))
+        kin__slice_on_all(co);
+}
 
 /* The same for a slice that ends or begins: what core calls. */
 void kin__slice_leave(struct kin__runnable *runnable);

@@ -224,7 +224,7 @@ static int enter_timeout(struct kin__coroutine *co, int64_t duration,
         return KIN_ENOMEM;
     block->timeout = duration;
     if (deadline != KIN_NEVER) {
-        block->timer.fire = timeout_over;
+        block->timer = (struct kin_timer){ .fire = timeout_over };
         block->deadline = deadline;
         err = kin__set_timer(co->dispatcher, &block->timer, deadline);
         if (err) {
@@ -241,7 +241,7 @@ static int enter_timeout(struct kin__coroutine *co, int64_t duration,
 static struct kin__coroutine *asking(kin_body *body, int *err)
 {
     if (body)
-        return kin__suspending("kin_with_timeout", err);
+        return kin__suspending_here("kin_with_timeout", err);
     *err = kin__misuse(KIN_EINVAL, "kin_with_timeout", "body is NULL");
     return NULL;
 }
@@ -262,10 +262,11 @@ static int with_timeout(struct kin__coroutine *co, int64_t duration,
         return err;
     block->or_null = expired != NULL;
     code = KIN__CALL_GUARDED("kin_with_timeout", body, &block->scope, arg);
+    if (!expired)
+        return kin__block_exit(co, block, code);
     kin_job_retain(&block->job);        /* to see whether it expired */
     err = kin__block_exit(co, block, code);
-    if (expired)
-        *expired = block->expired && !err;
+    *expired = block->expired && !err;
     kin_job_release(&block->job);
     return err;
 }
