@@ -27,8 +27,21 @@ void kin__wait_prepare(struct kin__wait *wait, struct kin__runnable *r,
     /* relaxed: only the running fiber begins and ends waits */
     uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
 
-    *wait = (struct kin__wait){ .runnable = r, .owner = owner,
-                                .generation = (word >> GENERATION_SHIFT) + 1 };
+    /* one by one: so they are a handful of wide stores */
+    wait->runnable = r;
+    wait->generation = (word >> GENERATION_SHIFT) + 1;
+    wait->owner = owner;
+    wait->owner_word = NULL;
+    wait->owner_alive = 0;
+    wait->shared = wait->own = false;
+    wait->what = NULL;
+    wait->target = NULL;
+    wait->until = wait->since = 0;
+    wait->outcome = KIN__WAIT_IDLE;
+    wait->result = 0;
+    wait->error = NULL;
+    wait->on_cancel = NULL;
+    wait->on_undelivered = NULL;
     r->wait = wait;
 }
 
@@ -207,8 +220,36 @@ static int claim_resume(struct kin__runnable *r, uint64_t generation,
     return err;
 }
 
-int kin__wait_wake(struct kin__runnable *r, uint64_t generation, int result,
-                   kin_error *error)
+static void resume_with(struct kin__runnable *r, int result, kin_error *error)
+{
+    r->wait->result = result;
+    r->wait->error = error;
+    r->wait->outcome = KIN__WAIT_RESUMED;
+}
+
+/* Of one that has parked, what most find: the fiber comes to see the outcome
+ * only when it has been dispatched here, so that nobody needs BUSY. */
+static bool wake_parked(struct kin__runnable *r, uint64_t generation,
+                        int result, kin_error *error)
+{
+    /* relaxed: the exchange decides */
+    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
+
+    /* acquire: pairs with release in publish() and kin__wait_open(); release:
+     * with acquire in a claim() that comes too late */
+    if ((word & ~OWN) != word_of(generation, KIN__WAIT_PARKED)
+        || !atomic_compare_exchange_strong_explicit(
+               &r->wait_word, &word, word_of(generation, KIN__WAIT_RESUMED),
+               memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    resume_with(r, result, error);
+    r->ops->ready(r);
+    return true;
+}
+
+static __attribute__((noinline)) int
+wake_slowly(struct kin__runnable *r, uint64_t generation, int result,
+            kin_error *error)
 {
     enum kin__wait_state before;
     int err = claim_resume(r, generation, &before);
@@ -217,11 +258,17 @@ int kin__wait_wake(struct kin__runnable *r, uint64_t generation, int result,
         kin_error_release(error);
         return err;
     }
-    r->wait->result = result;
-    r->wait->error = error;
-    r->wait->outcome = KIN__WAIT_RESUMED;
+    resume_with(r, result, error);
     decided(r, before);
     return 0;
+}
+
+int kin__wait_wake(struct kin__runnable *r, uint64_t generation, int result,
+                   kin_error *error)
+{
+    if (KIN__LIKELY(wake_parked(r, generation, result, error)))
+        return 0;
+    return wake_slowly(r, generation, result, error);
 }
 
 /* Why that wait was cancelled: a new reference; NULL if it is over, or its

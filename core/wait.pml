@@ -195,8 +195,9 @@ inline decided(t)
     fi
 }
 
-/* kin__wait_wake_value(), with cause_of() for who comes too late. */
-inline wake(t, g)
+/* wake_slowly(), and kin__wait_wake_value() with cause_of() for who comes too
+ * late. */
+inline wake_slowly(t, g)
 {
     claim(t, g);
     if
@@ -218,6 +219,32 @@ inline wake(t, g)
     :: else
     fi;
     answer = 0; got = 0; word = 0
+}
+
+/* wake_parked() */
+inline wake_parked(t, g)
+{
+    CAS(t, WORD, parked_word(g), word_of(g, RESUMED), done);
+    if
+    :: done ->
+       CHECK_WAIT(t, g);
+       decide(t, g, RESUMED);
+       make_ready(t)
+    :: else
+    fi
+}
+
+/* kin__wait_wake(); kin__wait_wake_value() begins with the claim. */
+inline wake(t, g)
+{
+    if
+    :: wake_parked(t, g)
+    :: true
+    fi;
+    if
+    :: done -> done = false
+    :: else -> wake_slowly(t, g)
+    fi
 }
 
 /* A callback, which asks for the cause of the very call. */
