@@ -171,8 +171,13 @@ BASE_LDFLAGS += $(PAGE_MAX:%=-Wl$(comma)-z$(comma)max-page-size=%)
 # Landing pads for indirect branches.  No shadow stacks: a switch of stacks
 # does not honour them, and the property note must not claim otherwise.
 ifeq ($(CPU),x86_64)
+  # gcc fills and copies structs of some hundred bytes by `rep stos` and `rep
+  # movs`, which take longer to begin than a launch takes.
+  FILLS        := unrolled_loop:512:noalign,libcall:-1:noalign
+  INLINE_FILLS := $(if $(IS_CLANG),,-mmemset-strategy=$(FILLS) \
+                  -mmemcpy-strategy=$(FILLS))
   # The inlined switch writes where a red zone would be (asm/switch.h).
-  BASE_CFLAGS  += -mno-red-zone
+  BASE_CFLAGS  += -mno-red-zone $(INLINE_FILLS)
   BASE_CFLAGS  += -fcf-protection=branch -fstack-clash-protection
 endif
 ifeq ($(CPU),aarch64)
