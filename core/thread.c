@@ -1,8 +1,13 @@
-/* thread.c -- the one thread-local of kin.
+/* thread.c -- the thread-locals of kin: a thread's record, and a word that says
+ * where it is.
  *
  * Never built with link-time optimisation: an inlined accessor would let the
  * compiler keep the address of one thread's variable across a switch that ends
  * on another.
+ *
+ * The word lies in the static block (the initial-exec model), of which the C
+ * library keeps some for libraries that are loaded later; the record would be
+ * too big for it.
  *
  * A library that was loaded later gets its thread-locals from malloc, on the
  * first access of each thread, which a signal handler must not do.  So whoever
@@ -24,14 +29,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#ifndef KIN__THREAD_KEY
-#ifdef __ANDROID__
-#define KIN__THREAD_KEY 1
-#else
-#define KIN__THREAD_KEY 0
-#endif
-#endif
 
 #define NO_KEY ((pthread_key_t)-1)
 
@@ -69,15 +66,26 @@ static void drop(struct kin__thread *thread)
 #else
 static _Thread_local struct kin__thread this_thread;
 
+#if KIN__THREAD_WORD
+/* Read by kin__thread(), which is in assembly. */
+extern _Thread_local struct kin__thread *kin__thread_word;
+__attribute__((tls_model("initial-exec"), used))
+_Thread_local struct kin__thread *kin__thread_word;
+#define SET_WORD(thread) ((void)(kin__thread_word = (thread)))
+#else
+#define SET_WORD(thread) ((void)(thread))
+
 static struct kin__thread *here(void)
 {
     return &this_thread;
 }
+#endif
 
 static struct kin__thread *make(void)
 {
     if (key != NO_KEY)
         pthread_setspecific(key, &this_thread);
+    SET_WORD(&this_thread);
     return &this_thread;
 }
 
@@ -85,6 +93,7 @@ static void drop(struct kin__thread *thread)
 {
     pthread_setspecific(key, NULL);
     thread->entered = false;
+    SET_WORD(NULL);
 }
 #endif
 
@@ -130,7 +139,12 @@ static void once(void)
         kin__overflow_describe = kin__run_describe;
 }
 
-static __attribute__((noinline, cold)) struct kin__thread *enter(void)
+#if KIN__THREAD_WORD
+#define enter kin__thread_enter
+#else
+static
+#endif
+__attribute__((noinline, cold)) struct kin__thread *enter(void)
 {
     struct kin__thread *thread;
 
@@ -144,6 +158,7 @@ static __attribute__((noinline, cold)) struct kin__thread *enter(void)
     return thread;
 }
 
+#if !KIN__THREAD_WORD
 __attribute__((noinline)) struct kin__thread *kin__thread(void)
 {
     struct kin__thread *thread = here();
@@ -153,6 +168,7 @@ __attribute__((noinline)) struct kin__thread *kin__thread(void)
     __asm__ volatile("" : "+r"(thread) : : "memory");
     return thread;
 }
+#endif
 
 void kin__no_suspend_begin(void)
 {

@@ -1,16 +1,26 @@
 /* core/thread.h -- what kin knows of an OS thread: the one thread-local.
  *
  * A fiber may park on one thread and go on on another, and compilers keep the
- * address of a thread-local in a register meanwhile.  So there is a single
- * thread-local variable, in thread.c, behind an accessor that is not inlined;
- * its result must not be used again after anything that may have switched. */
+ * address of a thread-local in a register meanwhile.  So nobody but thread.c
+ * has thread-local variables; they are behind an accessor that no compiler sees
+ * through: a function, or assembly that is carried out each time.  Its result
+ * must not be used again after anything that may have switched. */
 #ifndef KIN_CORE_THREAD_H
 #define KIN_CORE_THREAD_H
 
+#include "core/check.h"
 #include "core/fiber.h"
 #include "core/stack.h"
 #include "core/task.h"
 #include "kin/error.h"
+
+#ifndef KIN__THREAD_KEY
+#ifdef __ANDROID__
+#define KIN__THREAD_KEY 1
+#else
+#define KIN__THREAD_KEY 0
+#endif
+#endif
 
 struct kin__frame;
 struct kin__held;
@@ -47,8 +57,32 @@ struct kin__thread {
     bool ready;                     /* has what running fibers needs         */
 };
 
+/* Where reading a thread-local takes two instructions, also in a library that
+ * was loaded later (a word of the static block; see thread.c). */
+#ifndef KIN__THREAD_WORD
+#if defined(__x86_64__) && !defined(__ILP32__) && !defined(__ANDROID__) \
+    && !KIN__THREAD_KEY
+#define KIN__THREAD_WORD 1
+#else
+#define KIN__THREAD_WORD 0
+#endif
+#endif
+
 /* The calling thread's record.  Valid until the next switch. */
+#if KIN__THREAD_WORD
+struct kin__thread *kin__thread_enter(void);
+
+static inline struct kin__thread *kin__thread(void)
+{
+    struct kin__thread *thread;
+
+    __asm__ volatile("movq kin__thread_word@gottpoff(%%rip), %0\n\t"
+                     "movq %%fs:(%0), %0" : "=r"(thread) : : "memory");
+    return KIN__LIKELY(thread != NULL) ? thread : kin__thread_enter();
+}
+#else
 struct kin__thread *kin__thread(void);
+#endif
 
 /* A callback that must not suspend runs between these two. */
 void kin__no_suspend_begin(void);
