@@ -113,9 +113,10 @@ static int start(struct kin__thread *thread, struct kin__coroutine *co,
 
 /* Makes, attaches and starts; done is told when it has ended.  *out, if asked
  * for, gets a reference, also when a dispatcher refused. */
-static int launch(enum kin__job_kind kind, kin_scope *scope, kin_body *body,
-                  const kin_launch_options *options, struct kin__done *done,
-                  kin_job **out)
+static inline __attribute__((always_inline)) int
+launch(enum kin__job_kind kind, kin_scope *scope, kin_body *body,
+       const kin_launch_options *options, struct kin__done *done,
+       kin_job **out)
 {
     struct kin__thread *thread = kin__thread();
     bool owned;
@@ -151,16 +152,48 @@ int kin_launch_with(kin_scope *scope, kin_body *body,
     return launch(KIN__LAUNCHED, scope, body, options, NULL, options->job);
 }
 
+int kin_launch_plain(kin_scope *scope, kin_body *body, void *arg,
+                     const char *site)
+{
+    kin_launch_options options = { .arg = arg, .site = site };
+
+    if (!scope || !body)
+        return kin__misuse(KIN_EINVAL, "kin_launch", "%s is NULL",
+                           scope ? "body" : "scope");
+    kin__ledger_check(KIN__LEDGER_SCOPE, scope, "kin_launch");
+    return launch(KIN__LAUNCHED, scope, body, &options, NULL, NULL);
+}
+
+static int check_async(kin_scope *scope, kin_deferred **deferred,
+                       kin_body *body)
+{
+    if (!scope || !body || !deferred)
+        return kin__misuse(KIN_EINVAL, "kin_async", "%s is NULL",
+                           !scope ? "scope" : !body ? "body" : "deferred");
+    kin__ledger_check(KIN__LEDGER_SCOPE, scope, "kin_async");
+    return 0;
+}
+
+int kin_async_plain(kin_scope *scope, kin_deferred **deferred, kin_body *body,
+                    void *arg, const char *site)
+{
+    kin_launch_options options = { .arg = arg, .site = site };
+    kin_job *job = NULL;
+    int err;
+
+    KIN_TRY(check_async(scope, deferred, body));
+    err = launch(KIN__ASYNC, scope, body, &options, NULL, &job);
+    *deferred = (kin_deferred *)job;
+    return err;
+}
+
 int kin_async_with(kin_scope *scope, kin_deferred **deferred, kin_body *body,
                    const kin_launch_options *options)
 {
     kin_job *job = NULL;
     int err;
 
-    if (!scope || !body || !deferred)
-        return kin__misuse(KIN_EINVAL, "kin_async", "%s is NULL",
-                           !scope ? "scope" : !body ? "body" : "deferred");
-    kin__ledger_check(KIN__LEDGER_SCOPE, scope, "kin_async");
+    KIN_TRY(check_async(scope, deferred, body));
     KIN_TRY(check_options(options, "kin_async"));
     err = launch(KIN__ASYNC, scope, body, options, NULL, &job);
     if (job && options->job)

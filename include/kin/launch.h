@@ -65,21 +65,22 @@ typedef struct kin_launch_options {
  *            (unless atomic or undispatched).  A dispatcher that refuses fails
  *            the job with its code, and the call returns that code too. */
 #define kin_launch(scope, body, ...)                                    \
-    kin_launch_with((scope), (body),                                    \
-                    &(kin_launch_options){.site = KIN__HERE,            \
-                                          .arg = __VA_ARGS__})
+    KIN__ALONE(kin__launch_, __VA_ARGS__)((scope), (body), __VA_ARGS__)
 int kin_launch_with(kin_scope *scope, kin_body *body,
                     const kin_launch_options *options);
+int kin_launch_plain(kin_scope *scope, kin_body *body, void *arg,
+                     const char *site);
 
 /* As kin_launch, with a value: see kin/deferred.h.  Its failure is kept for
  * kin_await and also fails the parent; it never goes to a handler.
  * Owns: *deferred is the caller's to release. */
 #define kin_async(scope, deferred, body, ...)                           \
-    kin_async_with((scope), (deferred), (body),                         \
-                   &(kin_launch_options){.site = KIN__HERE,             \
-                                         .arg = __VA_ARGS__})
+    KIN__ALONE(kin__async_, __VA_ARGS__)((scope), (deferred), (body),   \
+                                         __VA_ARGS__)
 int kin_async_with(kin_scope *scope, kin_deferred **deferred, kin_body *body,
                    const kin_launch_options *options) KIN__MUST_CHECK;
+int kin_async_plain(kin_scope *scope, kin_deferred **deferred, kin_body *body,
+                    void *arg, const char *site) KIN__MUST_CHECK;
 
 /* Runs body and all it launches, with the calling thread blocked meanwhile, and
  * returns its outcome.  Without a dispatcher it runs on an event loop on this
@@ -105,6 +106,27 @@ int kin_async_with(kin_scope *scope, kin_deferred **deferred, kin_body *body,
                           &(kin_launch_options){.site = KIN__HERE,      \
                                                 .arg = __VA_ARGS__})
 int kin_run_blocking_with(kin_body *body, const kin_launch_options *options);
+
+/* With no option but arg, which is most often, there is no struct to fill. */
+#define kin__launch_1(scope, body, arg)                                 \
+    kin_launch_plain((scope), (body), (arg), KIN__HERE)
+#define kin__launch_n(scope, body, ...)                                 \
+    kin_launch_with((scope), (body),                                    \
+                    &(kin_launch_options){.site = KIN__HERE,            \
+                                          .arg = __VA_ARGS__})
+#define kin__async_1(scope, deferred, body, arg)                        \
+    kin_async_plain((scope), (deferred), (body), (arg), KIN__HERE)
+#define kin__async_n(scope, deferred, body, ...)                        \
+    kin_async_with((scope), (deferred), (body),                         \
+                   &(kin_launch_options){.site = KIN__HERE,             \
+                                         .arg = __VA_ARGS__})
+
+/* name##1 for one argument, name##n for more. */
+#define KIN__ALONE(name, ...)                                           \
+    KIN__FOURTEENTH(__VA_ARGS__, name##n, name##n, name##n, name##n,    \
+                    name##n, name##n, name##n, name##n, name##n,        \
+                    name##n, name##n, name##n, name##1, 0)
+#define KIN__FOURTEENTH(a, b, c, d, e, f, g, h, i, j, k, l, m, n, ...) n
 
 #pragma GCC visibility pop
 #ifdef __cplusplus
