@@ -88,7 +88,7 @@ static int run_body(struct kin__coroutine *co)
 
     co->value = NULL;
     if (!co->job.starts_cancelled && kin__is_cancelled(co))
-        return kin__check_cancelled(co);
+        return kin__fail_cancelled(co);
     return KIN__CALL_GUARDED("the body", co->body, &co->scope, arg);
 }
 
@@ -299,13 +299,10 @@ struct kin__coroutine *kin__suspending(const char *function, int *err)
     return NULL;
 }
 
-int kin__check_cancelled(struct kin__coroutine *co)
+int kin__fail_cancelled(struct kin__coroutine *co)
 {
-    kin_error *cause;
+    kin_error *cause = kin__job_cancellation(co->current->job);
 
-    if (KIN__LIKELY(!kin__is_cancelled(co)))
-        return 0;
-    cause = kin__job_cancellation(co->current->job);
     if (!cause)
         cause = kin__error_make(KIN_ERROR_CANCELLATION, KIN_ECANCELED,
                                 co->current->job, NULL, "",

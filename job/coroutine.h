@@ -96,17 +96,22 @@ kin__suspending_here(const char *function, int *err)
     return KIN__LIKELY(co != NULL) ? co : kin__suspending(function, err);
 }
 
-/* 0, or KIN_ECANCELED with the cancellation current, if the innermost job of
- * the fiber is not active. */
-int kin__check_cancelled(struct kin__coroutine *co);
-
-/* True if it is not; costs a load. */
+/* True if the innermost job of the fiber is not active; costs a load. */
 static inline bool kin__is_cancelled(const struct kin__coroutine *co)
 {
     kin_job_state state = co->current->job ? kin__job_state(co->current->job)
                                            : KIN_JOB_ACTIVE;
 
     return state != KIN_JOB_ACTIVE && state != KIN_JOB_COMPLETING;
+}
+
+/* That job is not: KIN_ECANCELED, with the cancellation current. */
+int kin__fail_cancelled(struct kin__coroutine *co);
+
+/* 0, or that, if it is not. */
+static inline int kin__check_cancelled(struct kin__coroutine *co)
+{
+    return KIN__LIKELY(!kin__is_cancelled(co)) ? 0 : kin__fail_cancelled(co);
 }
 
 /* Makes error current (takes the reference) and returns code. */

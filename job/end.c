@@ -8,17 +8,19 @@
  *
  * finish_one() does that for one job and names the parent if it is next.
  *
- * Two short cuts, for what happens most.  A body that returned 0, with no
- * child left: sealed and final are one step (complete()).  If besides nobody
- * has a handle and nothing is registered, the job ends under its parent's LOCK
- * alone (end_quietly()): whoever comes to it from elsewhere either has a
- * reference or takes one under that LOCK. */
+ * Three short cuts, for what happens most.  A body that returned 0, with no
+ * child left: sealed and final are one step (complete()).  If besides one fiber
+ * waits and nobody else is to be told of anything, so are the steps after it
+ * (end_plainly()).  If nobody has a handle and nothing is registered, the job
+ * ends under its parent's LOCK alone (end_quietly()): whoever comes to it from
+ * elsewhere either has a reference or takes one under that LOCK. */
 #include "core/chance.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/record.h"
 #include "core/thread.h"
 #include "job/block.h"
+#include "job/context.h"
 #include "job/coroutine.h"
 #include "job/job.h"
 #include "job/job_word.h"
@@ -304,6 +306,69 @@ static bool end_cancelled_quietly(struct kin_job *job, kin_error *error)
     return true;
 }
 
+/* Nothing of it is asked for after its end, and no value is handed back then:
+ * see kin__scope_keep() and kin__coroutine_tells_when_freed(). */
+static bool is_forgotten(const struct kin_job *job)
+{
+    const struct kin__coroutine *co = kin__coroutine_of_job(job);
+
+    return !kin__scope_owns(&co->scope) && !co->scope.kept && !co->scope.named
+        && !co->scope.context->handler && !(co->on_undelivered && co->value);
+}
+
+/* A job that ends by itself, and concerns nobody but the one who waits. */
+static bool is_plain(const struct kin_job *job, uint32_t word)
+    KIN_REQUIRES(*job)
+{
+    struct kin__node *node = job->list.next;
+
+    return (word & ~(uint32_t)KIN__JOB_PARENT) == KIN_JOB_ACTIVE
+        && !job->pending && !job->more
+        && node->kind == KIN__NODE_WAITER && node->next == &job->list
+        && is_forgotten(job);
+}
+
+/* Ends a job with a handle and one waiter, as make_final() and say_farewell()
+ * would; false, having done nothing, if it is not as plain as that. */
+static bool end_plainly(struct kin_job *job)
+{
+    struct kin_job *parent = job->parent;
+    struct kin__waiter *node;
+    struct kin__runnable *waiter;
+    uint64_t generation;
+    uint32_t word;
+    bool sealed;
+
+    if (job->kind > KIN__ASYNC || !parent || !kin__job_has_body(parent))
+        return false;
+    kin__chance(KIN__CHANCE_ENDS);
+    word = kin__job_lock(job);
+    if (!is_plain(job, word)) {
+        kin__job_unlock(job, word);
+        return false;
+    }
+    node = (struct kin__waiter *)job->list.next;
+    waiter = node->runnable;
+    generation = node->generation;
+    kin__node_unlink(&node->node);
+    kin__coroutine_of_job(job)->scope.context = kin_context_empty();
+    job->parent = NULL;
+    kin__job_unlock(job, KIN_JOB_COMPLETED | KIN__JOB_BODY_DONE
+                             | KIN__JOB_SEALED | (word & KIN__JOB_PARENT));
+    word = kin__job_lock(parent);
+    kin__node_unlink(&job->child);
+    sealed = drop_locked(parent, &word);
+    kin__job_unlock(parent, word);
+    kin__chance(KIN__CHANCE_FINAL);
+    kin__wait_wake(waiter, generation, 0, NULL);
+    kin__ledger_settled(job);
+    kin_job_release(job);               /* the machine's */
+    kin__chance(KIN__CHANCE_FREED);
+    if (KIN__UNLIKELY(sealed))
+        finish_above(parent);
+    return true;
+}
+
 /* Seals if there is nothing else to wait for. */
 static void complete(struct kin_job *job)
 {
@@ -336,7 +401,7 @@ void kin__job_body_end(struct kin_job *job, kin_error *error)
         kin__chance(KIN__CHANCE_ENDS);
         kin__job_cancel(job, error);
         kin_error_release(error);
-    } else if (end_quietly(job)) {
+    } else if (end_quietly(job) || end_plainly(job)) {
         return;
     }
     complete(job);

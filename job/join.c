@@ -182,7 +182,7 @@ int kin_join(kin_job *job)
     err = kin__check_cancelled(co);
     if (err)
         return err;
-    if (!kin_job_is_completed(job)) {
+    if (!is_final(kin__job_word(job))) {
         err = check_target(co, job, "kin_join");
         if (err)
             return err;
@@ -279,7 +279,7 @@ int kin_await(kin_deferred *deferred, void *value)
     co = kin__suspending("kin_await", &err);
     if (!co)
         return err;
-    if (!kin_job_is_completed(job)) {
+    if (!is_final(kin__job_word(job))) {
         err = await_final(co, job);
         if (err)
             return err;
