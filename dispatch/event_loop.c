@@ -24,7 +24,7 @@ void kin__event_loop_init(struct kin__event_loop *loop,
     loop->dispatcher = (struct kin_dispatcher){ .ops = ops, .name = name,
                                                 .refs = 1 };
     loop->queue = (struct kin__task_queue){ NULL, NULL };
-    loop->taken = 1;
+    loop->put = loop->taken = 1;
     loop->outlook.last = 0;
     loop->firing = false;
     loop->refuse = NULL;
@@ -89,7 +89,7 @@ static void take_inbox(struct kin__event_loop *loop, struct kin_task *mark)
     }
     for (; reversed; reversed = next) {
         next = reversed->next;
-        kin__task_queue_push(&loop->queue, reversed);
+        kin__event_loop_append(loop, reversed);
     }
 }
 
@@ -118,7 +118,7 @@ int kin__event_loop_dispatch(struct kin_dispatcher *self, struct kin_task *task)
     if (!is_owner(loop))
         return push_inbox(loop, task);
     fire_due(loop);
-    kin__task_queue_push(&loop->queue, task);
+    kin__event_loop_append(loop, task);
     if (loop->announce)
         loop->announce(loop);
     return 0;
@@ -154,7 +154,7 @@ static void requeue(struct kin_task *task)
     struct kin__event_loop *loop = kin__thread()->loop;
 
     fire_due(loop);
-    kin__task_queue_push(&loop->queue, task);
+    kin__event_loop_append(loop, task);
 }
 
 int kin__event_loop_requeue(void)
@@ -214,10 +214,12 @@ static void look_further(struct kin__event_loop *loop)
     kin__fetch(next, 5 * KIN__LINE);
 }
 
-void kin__event_loop_look_far(struct kin__event_loop *loop)
+void kin__event_loop_fetch(struct kin__event_loop *loop)
 {
     struct kin__runnable *r;
 
+    if (!loop->queue.head || !loop->queue.head->next)
+        return;
     if ((int32_t)outlook(loop) < 0) {
         loop->outlook.last = loop->taken;
         loop->outlook.task[loop->taken % KIN__OUTLOOK] = loop->queue.head;

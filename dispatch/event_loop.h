@@ -9,10 +9,7 @@
  *   wake the parker        `--->    fire timers that are due (they append)
  *                                   run the head
  *                                   nothing: park until the next deadline
- *
- * So what the thread pushes itself goes before what others have pushed since it
- * took the inbox, though that may be older; but not for longer than one task,
- * for the inbox is taken before the next. */
+ */
 #ifndef KIN_DISPATCH_EVENT_LOOP_H
 #define KIN_DISPATCH_EVENT_LOOP_H
 
@@ -28,7 +25,7 @@
 /* The tasks of the queue that come soon, so that what they need is fetched in
  * time: number n is at [n % KIN__OUTLOOK], for n from `taken`, the head, to
  * `last`.  Only as true as last is not before taken. */
-enum { KIN__OUTLOOK = 32 };
+enum { KIN__OUTLOOK = 32, KIN__LONG_QUEUE = 2048 };
 struct kin__outlook {
     uint32_t last;
     struct kin_task *task[KIN__OUTLOOK];
@@ -38,7 +35,8 @@ struct kin__event_loop {
     struct kin_dispatcher dispatcher;       /* first                         */
     _Atomic(struct kin__thread *) owner;    /* NULL: closed                  */
     struct kin__task_queue queue;           /* owner only                    */
-    uint32_t taken;                         /* owner only: from the queue    */
+    uint32_t put, taken;                    /* owner only: into the queue,
+                                               and from it, so far           */
     struct kin__outlook outlook;            /* owner only                    */
     bool firing;                            /* owner only: timers are fired  */
     _Atomic(struct kin_task *) inbox;       /* newest first; see the .c file */
@@ -126,15 +124,21 @@ kin__event_loop_pop(struct kin__event_loop *loop)
     return kin__task_queue_pop(&loop->queue);
 }
 
-/* Has fetched what those will need who come some turns later, if there are. */
-void kin__event_loop_look_far(struct kin__event_loop *loop);
+static inline void kin__event_loop_append(struct kin__event_loop *loop,
+                                          struct kin_task *task)
+{
+    loop->put++;
+    kin__task_queue_push(&loop->queue, task);
+}
 
+void kin__event_loop_fetch(struct kin__event_loop *loop);
+
+/* Has fetched what those will need who come some turns later; if they are so
+ * many that it is not in the caches. */
 static inline void kin__event_loop_look_ahead(struct kin__event_loop *loop)
 {
-    struct kin_task *task = loop->queue.head;
-
-    if (KIN__UNLIKELY(task && task->next && kin__parked_of(task)))
-        kin__event_loop_look_far(loop);
+    if (KIN__UNLIKELY(loop->put - loop->taken > KIN__LONG_QUEUE))
+        kin__event_loop_fetch(loop);
 }
 
 /* Parks the running fiber at the tail of the queue, the short way, if it is
@@ -152,7 +156,8 @@ static inline int kin__event_loop_yield(struct kin__thread *thread,
     if (KIN__UNLIKELY(!task || !kin__parked_of(task)))
         return kin__event_loop_requeue();
     kin__event_loop_pop(loop);
-    kin__task_queue_push(&loop->queue, &thread->current->task);
+    kin__event_loop_append(loop, &thread->current->task);
+    kin__event_loop_look_ahead(loop);
     kin__park_for(thread, kin__parked_of(task));
     return 0;
 }
@@ -168,7 +173,7 @@ static inline bool kin__event_loop_push(struct kin__thread *thread,
     if (KIN__UNLIKELY(!thread->frame || thread->frame->local != dispatcher
                       || kin__timers_earliest(&loop->timers) != KIN_NEVER))
         return false;
-    kin__task_queue_push(&loop->queue, task);
+    kin__event_loop_append(loop, task);
     return true;
 }
 
