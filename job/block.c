@@ -107,8 +107,10 @@ const kin_error *kin__block_expiry(const struct kin_job *job)
                                      : NULL;
 }
 
-/* Ends the block's job and waits until it is final.  What it waits for has been
- * told of any cancellation, so the wait itself is deaf to it. */
+/* Ends the block's job and waits until it is final, and its callbacks have been
+ * called, perhaps by a child elsewhere: what they use may be on the stack of
+ * whoever entered the block.  What it waits for has been told of any
+ * cancellation, so the wait itself is deaf to it. */
 KIN_SUSPENDS
 static void end_job(struct kin__coroutine *co,
                     struct kin__block_scope *block, int code)
@@ -117,7 +119,7 @@ static void end_job(struct kin__coroutine *co,
     kin_error *cause;
 
     kin__job_body_end(&block->job, error);
-    if (kin__job_state(&block->job) < KIN_JOB_CANCELLED) {
+    if (!kin__job_is_settled(&block->job)) {
         while (kin__job_wait(co, &block->job, NULL, "children of", &cause)
                == KIN_ENOMEM)
             kin_trim();                 /* no stack to go to: cannot leave */

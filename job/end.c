@@ -49,7 +49,7 @@ static void run_completions(struct kin_job *job, kin_error *cause,
         while (node->kind == KIN__NODE_CURSOR)
             node = node->next;
         if (node == &job->list) {
-            kin__job_unlock(job, word);
+            kin__job_unlock(job, word & ~(uint32_t)KIN__JOB_TELLING);
             return;
         }
         kin__node_unlink(node);
@@ -119,6 +119,8 @@ static void make_final(struct kin_job *job, uint32_t word, kin_error *outcome,
     /* What it keeps may be released last by it. */
     farewell->drop = farewell->drop || kin__coroutine_tells_when_freed(job);
     word = move(word, outcome ? KIN_JOB_CANCELLED : KIN_JOB_COMPLETED);
+    if (!farewell->told)
+        word |= KIN__JOB_TELLING;       /* see run_completions() */
     job->cause = outcome;
     job->parent = NULL;
     kin__job_unlock(job, word);

@@ -58,7 +58,8 @@ enum {
     KIN__JOB_LOCK      = 8,
     KIN__JOB_BODY_DONE = 16,
     KIN__JOB_SEALED    = 32,
-    KIN__JOB_PARENT    = 64
+    KIN__JOB_PARENT    = 64,
+    KIN__JOB_TELLING   = 128        /* final; its callbacks are being called */
 };
 
 enum kin__node_kind {
@@ -135,6 +136,16 @@ static inline uint32_t kin__job_word(const struct kin_job *job)
 static inline kin_job_state kin__job_state(const struct kin_job *job)
 {
     return (kin_job_state)(kin__job_word(job) & KIN__JOB_STATE);
+}
+
+/* Final, and all that were to be told have been. */
+static inline bool kin__job_is_settled(const struct kin_job *job)
+{
+    uint32_t word = kin__job_word(job);
+    kin_job_state state = (kin_job_state)(word & KIN__JOB_STATE);
+
+    return (state == KIN_JOB_COMPLETED || state == KIN_JOB_CANCELLED)
+        && !(word & KIN__JOB_TELLING);
 }
 
 uint32_t kin__job_lock_contended(struct kin_job *job);

@@ -98,7 +98,7 @@ static void publish_waiter(void *arg)
     kin__wait_open(&self->wait);
     word = kin__job_lock(job);
     kin__full_barrier_after_rmw();
-    open = !is_final(word);
+    open = !is_final(word) || word & KIN__JOB_TELLING;
     if (open)
         kin__node_append(&job->list, &self->waiter.node);
     self->waiter.published = true;

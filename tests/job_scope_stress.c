@@ -7,6 +7,7 @@
  *   a block under a job of its own          R9.7, S144
  *   a child fails while the block ends      R9.5, S135, S151
  *   a launch into a scope that ends         R3.9, R26.5, S348
+ *   a callback of a scope's job             R4.6, R9.2
  *
  * The account: a value that a block has made was received, or its
  * on_undelivered called, once; an error is told whatever else happens. */
@@ -373,6 +374,75 @@ TEST(a_launch_into_a_scope_that_ends_is_waited_for_or_born_cancelled)
 {
     RACE_SETTLED(begin_leaking, is_parked, resume, launch_into_leaked,
                  check_leaked, "waited for", "born cancelled");
+}
+
+/* --- Callbacks of a scope's job ------------------------------------------- */
+
+/* What a callback uses may lie on the stack of whoever entered the scope. */
+struct told {
+    kin_dispatcher *there;
+    atomic_bool begun;
+    atomic_int calls;
+    int haste;                      /* of the child, against the body        */
+};
+
+/* Some nanoseconds each. */
+static void dawdle(int rounds)
+{
+    for (volatile int i = 0; i < rounds; i++)
+        ;
+}
+
+static int count_slowly(UNUSED kin_job *job, UNUSED kin_error *cause, void *arg)
+{
+    struct told *told = arg;
+
+    dawdle(200);
+    atomic_fetch_add(&told->calls, 1);
+    return 0;
+}
+
+BODY(begin_and_end)
+{
+    struct told *told = arg;
+
+    atomic_store(&told->begun, true);
+    dawdle(told->haste);
+    return 0;
+}
+
+BODY(end_beside_the_child)
+{
+    struct told *told = arg;
+
+    on_completion(kin_scope_job(scope), count_slowly, told);
+    MUST(kin_launch(scope, begin_and_end, told, .dispatcher = told->there));
+    while (!atomic_load(&told->begun))
+        sched_yield();
+    dawdle(100);
+    return 0;
+}
+
+BODY(enter_and_leave_scopes)
+{
+    int64_t end = kin_after(KIN_S(3));  /* each takes two threads to meet */
+
+    for (int i = 0; i < RACE_ROUNDS && kin_now() < end; i++) {
+        struct told told = { .there = arg, .haste = i % 256 };
+
+        MUST(kin_coroutine_scope(end_beside_the_child, &told));
+        CHECK_EQ(told.calls, 1);
+    }
+    return 0;
+}
+
+TEST(a_scope_returns_when_all_callbacks_of_its_job_have_run)
+{
+    KIN_AUTO(kin_dispatcher) pool = NULL;
+
+    MUST(kin_single_thread("beside", &pool));
+    MUST(kin_run_blocking(enter_and_leave_scopes, pool));
+    MUST(kin_dispatcher_close(pool));
 }
 
 TEST_MAIN

@@ -2,7 +2,8 @@
  *
  * A body gets the scope of its own job.  A scope function runs a body (or, as
  * a block, the code that follows) on the *same fiber* in a scope of its own,
- * and returns when that code and everything launched in it have ended:
+ * and returns when that code and everything launched in it have ended, and what
+ * was registered with its job has been called:
  *
  *     int err;
  *     KIN_SUPERVISOR_SCOPE(err, scope) {
