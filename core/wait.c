@@ -47,7 +47,8 @@ void kin__wait_prepare(struct kin__wait *wait, struct kin__runnable *r,
 
 void kin__wait_begin(struct kin__wait *wait)
 {
-    /* release: publishes *wait; pairs with acquire in lock() and claim() */
+    /* release: publishes *wait; pairs with acquire in kin__wait_lock() and
+     * claim() */
     atomic_store_explicit(&wait->runnable->wait_word,
                           word_of(wait->generation, KIN__WAIT_UNDECIDED),
                           memory_order_release);
@@ -67,7 +68,8 @@ static uint64_t quiet_word(struct kin__runnable *r)
     unsigned rounds = 0;
     uint64_t word;
 
-    /* acquire: pairs with release in unlock(): the outcome is written */
+    /* acquire: pairs with release in kin__wait_unlock(): the outcome is
+     * written */
     while ((word = atomic_load_explicit(&r->wait_word, memory_order_acquire))
            & BUSY)
         relax(&rounds);
@@ -82,7 +84,7 @@ static bool move_undecided(struct kin__wait *wait, uint64_t to)
     uint64_t expected = word_of(wait->generation, KIN__WAIT_UNDECIDED);
 
     /* release: publishes the saved stack; pairs with acquire in claim().
-     * acquire: pairs with release in unlock() */
+     * acquire: pairs with release in kin__wait_unlock() */
     while (!atomic_compare_exchange_strong_explicit(
                &r->wait_word, &expected, to,
                memory_order_acq_rel, memory_order_acquire)) {
@@ -122,12 +124,10 @@ static void settle(struct kin__wait *wait)
     }
 }
 
-/* Locks *wait of that generation; 0 if it is over.  `decided_too` is only for
- * those who have a handle: see settle().  Unlocked by clearing BUSY. */
-static uint64_t lock(struct kin__runnable *r, uint64_t generation,
-                     bool decided_too)
+uint64_t kin__wait_lock(struct kin__runnable *r, uint64_t generation,
+                        bool decided_too)
 {
-    /* acquire: pairs with release in unlock() */
+    /* acquire: pairs with release in kin__wait_unlock() */
     uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
     unsigned rounds = 0;
 
@@ -138,24 +138,25 @@ static uint64_t lock(struct kin__runnable *r, uint64_t generation,
             return 0;
         if (word & BUSY) {
             relax(&rounds);
-            /* acquire: pairs with release in unlock() */
+            /* acquire: pairs with release in kin__wait_unlock() */
             word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
         } else if (atomic_compare_exchange_weak_explicit(
                        &r->wait_word, &word, word | BUSY,
-                       /* acquire: pairs with release in unlock() */
+                       /* acquire: pairs with release in kin__wait_unlock() */
                        memory_order_acquire, memory_order_acquire)) {
             return word;
         }
     }
 }
 
-/* Lets go of *wait.  Under BUSY the word is its holder's alone. */
-static void unlock(struct kin__runnable *r)
+/* Under BUSY the word is its holder's alone. */
+void kin__wait_unlock(struct kin__runnable *r)
 {
     /* relaxed: ours */
     uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
 
-    /* release: publishes what was written; pairs with acquire in lock(),
+    /* release: publishes what was written; pairs with acquire in
+     * kin__wait_lock(),
      * claim() and quiet_word() */
     atomic_store_explicit(&r->wait_word, word & ~(BUSY | CALLING),
                           memory_order_release);
@@ -166,7 +167,7 @@ static void unlock(struct kin__runnable *r)
 static int claim(struct kin__runnable *r, uint64_t generation,
                  enum kin__wait_state *before)
 {
-    /* acquire: pairs with release in unlock() */
+    /* acquire: pairs with release in kin__wait_unlock() */
     uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
     unsigned rounds = 0;
 
@@ -198,7 +199,7 @@ static int claim(struct kin__runnable *r, uint64_t generation,
 /* The outcome is written: lets go of *wait, and has a parked fiber go on. */
 static void decided(struct kin__runnable *r, enum kin__wait_state before)
 {
-    unlock(r);
+    kin__wait_unlock(r);
     if (before == KIN__WAIT_PARKED) {
         kin__hard_woken(r);
         r->ops->ready(r);
@@ -275,14 +276,14 @@ int kin__wait_wake(struct kin__runnable *r, uint64_t generation, int result,
  * callback is running. */
 static kin_error *cause_of(struct kin__runnable *r, uint64_t generation)
 {
-    uint64_t word = lock(r, generation, true);
+    uint64_t word = kin__wait_lock(r, generation, true);
     kin_error *cause = NULL;
 
     if (!word)
         return NULL;
     if (state_of(word) == KIN__WAIT_CANCELLED)
         cause = kin_error_retain(r->wait->error);
-    unlock(r);
+    kin__wait_unlock(r);
     return cause;
 }
 
@@ -370,7 +371,7 @@ static void publish(void *arg)
     }
     kin__full_barrier_after_rmw();
     if (KIN__LIKELY(owner_is_alive(wait))) {
-        /* release: pairs with acquire in lock(), claim() and
+        /* release: pairs with acquire in kin__wait_lock(), claim() and
          * kin__wait_cancel_own() */
         atomic_store_explicit(&r->wait_word, parked, memory_order_release);
         return;
@@ -427,12 +428,12 @@ bool kin__wait_cancel_owned(struct kin__runnable *r, const void *owner,
         word = atomic_load_explicit(&r->wait_word, memory_order_seq_cst);
         if (!is_open(word))
             return false;
-        locked = lock(r, word >> GENERATION_SHIFT, false);
+        locked = kin__wait_lock(r, word >> GENERATION_SHIFT, false);
         if (!locked)
             continue;                   /* that wait is over: look again */
         if (r->wait->owner == owner)
             break;
-        unlock(r);
+        kin__wait_unlock(r);
         return false;
     }
     cancel_locked(r, locked, cause);
@@ -458,78 +459,14 @@ bool kin__wait_cancel_own(struct kin__runnable *r, kin_error *cause)
 bool kin__wait_cancel(struct kin__runnable *r, uint64_t generation,
                       kin_error *cause)
 {
-    uint64_t locked = lock(r, generation, false);
+    uint64_t locked = kin__wait_lock(r, generation, false);
 
     if (!locked)
         return false;
     if (!r->wait->owner) {
-        unlock(r);
+        kin__wait_unlock(r);
         return false;
     }
     cancel_locked(r, locked, cause);
     return true;
-}
-
-int kin__wait_on_cancel(struct kin__runnable *r, uint64_t generation,
-                        void (*fn)(kin_error *cause, void *arg), void *arg)
-{
-    uint64_t word = lock(r, generation, true);
-    struct kin__wait *wait;
-    int err = 0;
-
-    if (!word)
-        /* relaxed: it tells only which of two codes it is */
-        return atomic_load_explicit(&r->wait_word, memory_order_relaxed)
-                       & CALLING ? KIN_EALREADY : KIN_ESTALE;
-    wait = r->wait;
-    if (!wait->owner)
-        err = KIN_ENOTSUP;
-    else if (wait->on_cancel)
-        err = KIN_EALREADY;
-    if (!err) {
-        wait->on_cancel = fn;
-        wait->on_cancel_arg = arg;
-    }
-    if (!err && state_of(word) == KIN__WAIT_CANCELLED) {
-        /* The fiber waits for BUSY, so that arg may be on its stack.
-         * relaxed: BUSY is ours */
-        atomic_fetch_or_explicit(&r->wait_word, CALLING, memory_order_relaxed);
-        kin__no_suspend_begin();
-        fn(wait->error, arg);
-        kin__no_suspend_end();
-    }
-    unlock(r);
-    return err;
-}
-
-const struct kin__wait *kin__wait_hold(struct kin__runnable *r,
-                                       enum kin__wait_state *state)
-{
-    /* relaxed: lock() looks again */
-    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
-
-    *state = state_of(word);
-    if (*state != KIN__WAIT_PARKED)
-        return NULL;
-    /* Of that generation it is parked still, or decided. */
-    if (lock(r, word >> GENERATION_SHIFT, false))
-        return r->wait;
-    *state = kin__wait_state(r, word >> GENERATION_SHIFT);
-    return NULL;
-}
-
-void kin__wait_let_go(struct kin__runnable *r)
-{
-    unlock(r);
-}
-
-enum kin__wait_state kin__wait_state(struct kin__runnable *r,
-                                     uint64_t generation)
-{
-    /* acquire: pairs with release in unlock() */
-    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
-
-    if (word >> GENERATION_SHIFT != generation)
-        return KIN__WAIT_IDLE;
-    return state_of(word);
 }

@@ -1,4 +1,4 @@
-/* core/wait_word.h -- what is in a wait word, for core/wait.c.
+/* core/wait_word.h -- what is in a wait word, for core/wait.c and wait_look.c.
  *
  *   generation (56 bits) | OWN | CALLING | LATE | BUSY | state (3 bits)
  *
@@ -45,5 +45,13 @@ static inline uint64_t parked_word(const struct kin__wait *wait)
     return word_of(wait->generation, KIN__WAIT_PARKED)
          | (wait->own && !wait->shared ? OWN : 0);
 }
+
+/* Locks *wait of that generation; 0 if it is over, or decided, which counts
+ * only for those who have no handle: see settle(). */
+uint64_t kin__wait_lock(struct kin__runnable *r, uint64_t generation,
+                        bool decided_too);
+
+/* Lets go of it. */
+void kin__wait_unlock(struct kin__runnable *r);
 
 #endif /* KIN_CORE_WAIT_WORD_H */
