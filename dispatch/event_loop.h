@@ -9,7 +9,10 @@
  *   wake the parker        `--->    fire timers that are due (they append)
  *                                   run the head
  *                                   nothing: park until the next deadline
- */
+ *
+ * So what the thread pushes itself goes before what others have pushed since it
+ * took the inbox, though that may be older; but not for longer than one task,
+ * for the inbox is taken before the next. */
 #ifndef KIN_DISPATCH_EVENT_LOOP_H
 #define KIN_DISPATCH_EVENT_LOOP_H
 
