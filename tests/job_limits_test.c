@@ -275,6 +275,7 @@ static kin_body *const bodies[] = {
     launch_on_a_view, call_on_the_threads_stack, ask_for_a_dump,
 };
 
+KIN_SUSPENDS
 static void *suspend_once(void *value)
 {
     return kin_fiber_suspend(value);
