@@ -196,14 +196,18 @@ static int claim(struct kin__runnable *r, uint64_t generation,
     }
 }
 
+static void have_go_on(struct kin__runnable *r)
+{
+    kin__hard_woken(r);
+    r->ops->ready(r);
+}
+
 /* The outcome is written: lets go of *wait, and has a parked fiber go on. */
 static void decided(struct kin__runnable *r, enum kin__wait_state before)
 {
     kin__wait_unlock(r);
-    if (before == KIN__WAIT_PARKED) {
-        kin__hard_woken(r);
-        r->ops->ready(r);
-    }
+    if (before == KIN__WAIT_PARKED)
+        have_go_on(r);
 }
 
 /* As claim, and remembers that one came too late. */
@@ -244,7 +248,7 @@ static bool wake_parked(struct kin__runnable *r, uint64_t generation,
                memory_order_acq_rel, memory_order_relaxed))
         return false;
     resume_with(r, result, error);
-    r->ops->ready(r);
+    have_go_on(r);
     return true;
 }
 
