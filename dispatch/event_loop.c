@@ -187,20 +187,23 @@ struct kin_task *kin__event_loop_poll(struct kin__event_loop *loop,
  * steps ahead of the head their records are fetched, then their fibers, then
  * their frames. */
 
-#define RECORDS 20u
-#define FIBERS  6u
-#define GROUP   8u
-#define FRAMES  4u
+#define RECORDS 20
+#define FIBERS  6
+#define GROUP   8
+#define FRAMES  4
 
-static uint32_t outlook(const struct kin__event_loop *loop)
+/* How many of those behind the head are known; below 0: not even the head. */
+static int64_t outlook(const struct kin__event_loop *loop)
 {
-    return loop->outlook.last - loop->taken;
+    return (int64_t)(loop->outlook.last - loop->taken);
 }
 
-static struct kin__runnable *ahead(struct kin__event_loop *loop, uint32_t by)
+static struct kin__runnable *ahead(struct kin__event_loop *loop, int by)
 {
-    return outlook(loop) < by ? NULL
-        : kin__parked_of(loop->outlook.task[(loop->taken + by) % KIN__OUTLOOK]);
+    uint64_t number = loop->taken + (uint64_t)by;
+
+    return outlook(loop) < by
+        ? NULL : kin__parked_of(loop->outlook.task[number % KIN__OUTLOOK]);
 }
 
 static void look_further(struct kin__event_loop *loop)
@@ -220,7 +223,7 @@ void kin__event_loop_fetch(struct kin__event_loop *loop)
 
     if (!loop->queue.head || !loop->queue.head->next)
         return;
-    if ((int32_t)outlook(loop) < 0) {
+    if (outlook(loop) < 0) {
         loop->outlook.last = loop->taken;
         loop->outlook.task[loop->taken % KIN__OUTLOOK] = loop->queue.head;
     }
@@ -228,7 +231,7 @@ void kin__event_loop_fetch(struct kin__event_loop *loop)
     if (outlook(loop) < RECORDS)
         look_further(loop);
     if (loop->taken % GROUP == 0)
-        for (uint32_t by = FIBERS; by < FIBERS + GROUP; by++)
+        for (int by = FIBERS; by < FIBERS + GROUP; by++)
             if ((r = ahead(loop, by)))
                 kin__fetch(r->fiber, 2 * KIN__LINE);
     if ((r = ahead(loop, FRAMES)))

@@ -27,10 +27,10 @@
 
 /* The tasks of the queue that come soon, so that what they need is fetched in
  * time: number n is at [n % KIN__OUTLOOK], for n from `taken`, the head, to
- * `last`.  Only as true as last is not before taken. */
+ * `last`.  Only as true as last is not before taken, so none of them wraps. */
 enum { KIN__OUTLOOK = 32, KIN__LONG_QUEUE = 2048 };
 struct kin__outlook {
-    uint32_t last;
+    uint64_t last;
     struct kin_task *task[KIN__OUTLOOK];
 };
 
@@ -38,7 +38,7 @@ struct kin__event_loop {
     struct kin_dispatcher dispatcher;       /* first                         */
     _Atomic(struct kin__thread *) owner;    /* NULL: closed                  */
     struct kin__task_queue queue;           /* owner only                    */
-    uint32_t put, taken;                    /* owner only: into the queue,
+    uint64_t put, taken;                    /* owner only: into the queue,
                                                and from it, so far           */
     struct kin__outlook outlook;            /* owner only                    */
     bool firing;                            /* owner only: timers are fired  */

@@ -1,4 +1,6 @@
 /* job_yield_test.c -- giving way: S194 to S197, S232; and S155. */
+#include "core/thread.h"
+#include "dispatch/event_loop.h"
 #include "tests/counting_dispatcher.h"
 #include "tests/words.h"
 
@@ -163,6 +165,30 @@ TEST(failure_of_what_is_launched_non_cancellable_is_a_root_s)
 {
     RUN(launch_shielded_failure);
     CHECK_LOG("H(E)");
+}
+
+BODY(yield_twice)
+{
+    KIN_TRY(kin_yield());
+    return kin_yield();
+}
+
+/* As after as many yields of two fibers, with the queue never long: nothing that
+ * was known of it then is taken for what is in it now. */
+BODY(launch_many_after_many_turns)
+{
+    struct kin__event_loop *loop = kin__thread()->loop;
+
+    loop->put += UINT32_C(0x80000001);
+    loop->taken += UINT32_C(0x80000001);
+    for (int i = 0; i < 2 * KIN__LONG_QUEUE; i++)
+        MUST(kin_launch(scope, yield_twice, NULL));
+    return kin_yield();
+}
+
+TEST(a_queue_that_was_short_for_two_thousand_million_turns_may_grow_long)
+{
+    RUN(launch_many_after_many_turns);
 }
 
 TEST_MAIN
