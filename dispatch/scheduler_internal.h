@@ -48,6 +48,8 @@ struct kin__permit {
     _Atomic bool replaced;          /* see watchdog.c: there is one more     */
     uint32_t streak;                /* holder: from the slot in a row        */
     uint32_t from_ring;             /* holder: likewise, while fresh wait    */
+    bool yielded;                   /* holder: a yield has had fresh go first
+                                       since the ring had its turn           */
     uint32_t seen_tick;             /* watcher only                          */
     struct kin_task *seen_slot;     /* watcher only, to be compared          */
     struct kin__sight {             /* watchdog only                         */

@@ -82,10 +82,15 @@ static void push_tail(struct kin__worker *worker, struct kin_task *task)
     tell_others(worker);
 }
 
-/* A yield: what is there has its turn before. */
+/* A yield: what is there has its turn before; but once, until the ring has had
+ * its own, where every slice may launch one and yield. */
 static void push_behind(struct kin__worker *worker, struct kin_task *task)
 {
-    worker->permit->from_ring = KIN__RING_STREAK;
+    struct kin__permit *permit = worker->permit;
+
+    if (!permit->yielded)
+        permit->from_ring = KIN__RING_STREAK;
+    permit->yielded = true;
     push_tail(worker, task);
 }
 

@@ -114,12 +114,16 @@ static struct kin_task *pick_queued(struct kin__permit *permit)
         task = kin__ring_take(&permit->ring);
         if (task) {
             permit->from_ring++;
+            permit->yielded = false;
             return task;
         }
     }
     permit->from_ring = 0;
     task = kin__fresh_take(&permit->fresh);
-    return task ? task : kin__ring_take(&permit->ring);
+    if (task)
+        return task;
+    permit->yielded = false;
+    return kin__ring_take(&permit->ring);
 }
 
 static struct kin_task *pick_local(struct kin__permit *permit)

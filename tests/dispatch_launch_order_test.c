@@ -161,6 +161,33 @@ TEST(a_chain_of_launches_does_not_starve_those_that_yield)
     kin__scheduler_free(pool);
 }
 
+static int alive, most;
+
+/* Launches its like, and yields: so does each of them. */
+KIN_SUSPENDS
+static void launch_and_yield_in_a_chain(struct fiber *self, void *unused)
+{
+    (void)unused;
+    begun++;
+    most = ++alive > most ? alive : most;
+    if (begun < 2000)
+        fiber_start(cpu, launch_and_yield_in_a_chain, NULL);
+    fiber_yield(self);
+    alive--;
+    counter_add(&done, 1);
+}
+
+TEST(a_chain_that_launches_and_yields_does_not_starve_its_own_beginning)
+{
+    SKIP_IF_SMALL();
+    make_pool(1);
+    begun = 0;
+    fiber_start(cpu, launch_and_yield_in_a_chain, NULL);
+    counter_await(&done, 2000);
+    kin__scheduler_free(pool);
+    CHECK(most <= 8);
+}
+
 /* Two that wake each other through the slot, and one that is launched. */
 KIN_SUSPENDS
 static void hop_until_stopped(struct fiber *self, void *unused)
