@@ -121,12 +121,17 @@ int kin_run_blocking_with(kin_body *body, const kin_launch_options *options);
                    &(kin_launch_options){.site = KIN__HERE,             \
                                          .arg = __VA_ARGS__})
 
-/* name##1 for one argument, name##n for more. */
+/* name##1 for one argument, name##n for up to 32: a literal has commas, too. */
 #define KIN__ALONE(name, ...)                                           \
-    KIN__FOURTEENTH(__VA_ARGS__, name##n, name##n, name##n, name##n,    \
-                    name##n, name##n, name##n, name##n, name##n,        \
-                    name##n, name##n, name##n, name##1, 0)
-#define KIN__FOURTEENTH(a, b, c, d, e, f, g, h, i, j, k, l, m, n, ...) n
+    KIN__33RD(__VA_ARGS__, name##n, name##n, name##n, name##n,          \
+              name##n, name##n, name##n, name##n, name##n, name##n,     \
+              name##n, name##n, name##n, name##n, name##n, name##n,     \
+              name##n, name##n, name##n, name##n, name##n, name##n,     \
+              name##n, name##n, name##n, name##n, name##n, name##n,     \
+              name##n, name##n, name##n, name##1, 0)
+#define KIN__33RD(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12,    \
+                  a13, a14, a15, a16, a17, a18, a19, a20, a21, a22,     \
+                  a23, a24, a25, a26, a27, a28, a29, a30, a31, a32, n, ...) n
 
 #pragma GCC visibility pop
 #ifdef __cplusplus
