@@ -71,9 +71,16 @@ static _Thread_local struct kin__thread this_thread;
 extern _Thread_local struct kin__thread *kin__thread_word;
 __attribute__((tls_model("initial-exec"), used))
 _Thread_local struct kin__thread *kin__thread_word;
-#define SET_WORD(thread) ((void)(kin__thread_word = (thread)))
+
+static void set_word(struct kin__thread *thread)
+{
+    kin__thread_word = thread;
+}
 #else
-#define SET_WORD(thread) ((void)(thread))
+static void set_word(struct kin__thread *thread)
+{
+    (void)thread;
+}
 
 static struct kin__thread *here(void)
 {
@@ -85,7 +92,7 @@ static struct kin__thread *make(void)
 {
     if (key != NO_KEY)
         pthread_setspecific(key, &this_thread);
-    SET_WORD(&this_thread);
+    set_word(&this_thread);
     return &this_thread;
 }
 
@@ -93,7 +100,7 @@ static void drop(struct kin__thread *thread)
 {
     pthread_setspecific(key, NULL);
     thread->entered = false;
-    SET_WORD(NULL);
+    set_word(NULL);
 }
 #endif
 
@@ -139,12 +146,7 @@ static void once(void)
         kin__overflow_describe = kin__run_describe;
 }
 
-#if KIN__THREAD_WORD
-#define enter kin__thread_enter
-#else
-static
-#endif
-__attribute__((noinline, cold)) struct kin__thread *enter(void)
+__attribute__((noinline, cold)) struct kin__thread *kin__thread_enter(void)
 {
     struct kin__thread *thread;
 
@@ -164,7 +166,7 @@ __attribute__((noinline)) struct kin__thread *kin__thread(void)
     struct kin__thread *thread = here();
 
     if (__builtin_expect(!thread || !thread->entered, 0))
-        thread = enter();
+        thread = kin__thread_enter();
     __asm__ volatile("" : "+r"(thread) : : "memory");
     return thread;
 }

@@ -1,4 +1,4 @@
-/* core/thread.h -- what kin knows of an OS thread: the one thread-local.
+/* core/thread.h -- what kin knows of an OS thread: its record.
  *
  * A fiber may park on one thread and go on on another, and compilers keep the
  * address of a thread-local in a register meanwhile.  So nobody but thread.c
@@ -68,10 +68,11 @@ struct kin__thread {
 #endif
 #endif
 
-/* The calling thread's record.  Valid until the next switch. */
-#if KIN__THREAD_WORD
+/* Sets up the calling thread's record; for kin__thread() only. */
 struct kin__thread *kin__thread_enter(void);
 
+/* The calling thread's record.  Valid until the next switch. */
+#if KIN__THREAD_WORD
 static inline struct kin__thread *kin__thread(void)
 {
     struct kin__thread *thread;

@@ -156,8 +156,7 @@ void kin__wait_unlock(struct kin__runnable *r)
     uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
 
     /* release: publishes what was written; pairs with acquire in
-     * kin__wait_lock(),
-     * claim() and quiet_word() */
+     * kin__wait_lock(), claim() and quiet_word() */
     atomic_store_explicit(&r->wait_word, word & ~(BUSY | CALLING),
                           memory_order_release);
 }

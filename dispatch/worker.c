@@ -105,25 +105,24 @@ static uint32_t count_pick(struct kin__permit *permit)
     return tick;
 }
 
+static struct kin_task *take_ring(struct kin__permit *permit)
+{
+    permit->yielded = false;
+    return kin__ring_take(&permit->ring);
+}
+
 /* Of what has begun, or of what has not. */
 static struct kin_task *pick_queued(struct kin__permit *permit)
 {
     struct kin_task *task = NULL;
 
-    if (permit->from_ring < KIN__RING_STREAK) {
-        task = kin__ring_take(&permit->ring);
-        if (task) {
-            permit->from_ring++;
-            permit->yielded = false;
-            return task;
-        }
-    }
-    permit->from_ring = 0;
-    task = kin__fresh_take(&permit->fresh);
+    if (permit->from_ring++ < KIN__RING_STREAK)
+        task = take_ring(permit);
     if (task)
         return task;
-    permit->yielded = false;
-    return kin__ring_take(&permit->ring);
+    permit->from_ring = 0;
+    task = kin__fresh_take(&permit->fresh);
+    return task ? task : take_ring(permit);
 }
 
 static struct kin_task *pick_local(struct kin__permit *permit)

@@ -246,8 +246,7 @@ static bool may_end_quietly(const struct kin_job *job)
 /* Takes it off its parent's list, if it is quiet, and cancelled for `cause`
  * (NULL: not); *sealed: the parent is next, and stays until it is finished. */
 static inline __attribute__((always_inline)) bool
-leave_quietly(struct kin_job *job, const kin_error *cause,
-                          bool *sealed)
+leave_quietly(struct kin_job *job, const kin_error *cause, bool *sealed)
 {
     uint32_t word = cause ? KIN_JOB_CANCELLING : KIN_JOB_ACTIVE;
     struct kin_job *parent = job->parent;
@@ -324,34 +323,24 @@ static bool is_plain(const struct kin_job *job, uint32_t word)
 {
     struct kin__node *node = job->list.next;
 
-    return (word & ~(uint32_t)KIN__JOB_PARENT) == KIN_JOB_ACTIVE
+    return job->kind <= KIN__ASYNC && job->parent
+        && kin__job_has_body(job->parent)
+        && (word & ~(uint32_t)KIN__JOB_PARENT) == KIN_JOB_ACTIVE
         && !job->pending && !job->more
         && node->kind == KIN__NODE_WAITER && node->next == &job->list
         && is_forgotten(job);
 }
 
-/* Ends a job with a handle and one waiter, as make_final() and say_farewell()
- * would; false, having done nothing, if it is not as plain as that. */
-static bool end_plainly(struct kin_job *job)
+/* Ends a plain job, as make_final() and say_farewell() would.  Unlocks. */
+static void end_plainly(struct kin_job *job, uint32_t word)
+    KIN_UNLOCKS(*job)
 {
+    struct kin__waiter *node = (struct kin__waiter *)job->list.next;
+    struct kin__runnable *waiter = node->runnable;
+    uint64_t generation = node->generation;
     struct kin_job *parent = job->parent;
-    struct kin__waiter *node;
-    struct kin__runnable *waiter;
-    uint64_t generation;
-    uint32_t word;
     bool sealed;
 
-    if (job->kind > KIN__ASYNC || !parent || !kin__job_has_body(parent))
-        return false;
-    kin__chance(KIN__CHANCE_ENDS);
-    word = kin__job_lock(job);
-    if (!is_plain(job, word)) {
-        kin__job_unlock(job, word);
-        return false;
-    }
-    node = (struct kin__waiter *)job->list.next;
-    waiter = node->runnable;
-    generation = node->generation;
     kin__node_unlink(&node->node);
     kin__coroutine_of_job(job)->scope.context = kin_context_empty();
     job->parent = NULL;
@@ -368,7 +357,6 @@ static bool end_plainly(struct kin_job *job)
     kin__chance(KIN__CHANCE_FREED);
     if (KIN__UNLIKELY(sealed))
         finish_above(parent);
-    return true;
 }
 
 /* Seals if there is nothing else to wait for. */
@@ -379,7 +367,12 @@ static void complete(struct kin_job *job)
     struct farewell farewell;
 
     kin__chance(KIN__CHANCE_ENDS);
-    word = kin__job_lock(job) | KIN__JOB_BODY_DONE;
+    word = kin__job_lock(job);
+    if (is_plain(job, word)) {
+        end_plainly(job, word);
+        return;
+    }
+    word |= KIN__JOB_BODY_DONE;
     is_sealed = !job->pending && !is_over(word);
     if (is_sealed)
         word |= KIN__JOB_SEALED;
@@ -403,7 +396,7 @@ void kin__job_body_end(struct kin_job *job, kin_error *error)
         kin__chance(KIN__CHANCE_ENDS);
         kin__job_cancel(job, error);
         kin_error_release(error);
-    } else if (end_quietly(job) || end_plainly(job)) {
+    } else if (end_quietly(job)) {
         return;
     }
     complete(job);

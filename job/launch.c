@@ -113,10 +113,9 @@ static int start(struct kin__thread *thread, struct kin__coroutine *co,
 
 /* Makes, attaches and starts; done is told when it has ended.  *out, if asked
  * for, gets a reference, also when a dispatcher refused. */
-static inline __attribute__((always_inline)) int
-launch(enum kin__job_kind kind, kin_scope *scope, kin_body *body,
-       const kin_launch_options *options, struct kin__done *done,
-       kin_job **out)
+static int launch(enum kin__job_kind kind, kin_scope *scope, kin_body *body,
+                  const kin_launch_options *options, struct kin__done *done,
+                  kin_job **out)
 {
     struct kin__thread *thread = kin__thread();
     bool owned;
@@ -141,13 +140,19 @@ launch(enum kin__job_kind kind, kin_scope *scope, kin_body *body,
     return start(thread, co, options->start);
 }
 
-int kin_launch_with(kin_scope *scope, kin_body *body,
-                    const kin_launch_options *options)
+static int check_launch(kin_scope *scope, kin_body *body)
 {
     if (!scope || !body)
         return kin__misuse(KIN_EINVAL, "kin_launch", "%s is NULL",
                            scope ? "body" : "scope");
     kin__ledger_check(KIN__LEDGER_SCOPE, scope, "kin_launch");
+    return 0;
+}
+
+int kin_launch_with(kin_scope *scope, kin_body *body,
+                    const kin_launch_options *options)
+{
+    KIN_TRY(check_launch(scope, body));
     KIN_TRY(check_options(options, "kin_launch"));
     return launch(KIN__LAUNCHED, scope, body, options, NULL, options->job);
 }
@@ -157,10 +162,7 @@ int kin_launch_plain(kin_scope *scope, kin_body *body, void *arg,
 {
     kin_launch_options options = { .arg = arg, .site = site };
 
-    if (!scope || !body)
-        return kin__misuse(KIN_EINVAL, "kin_launch", "%s is NULL",
-                           scope ? "body" : "scope");
-    kin__ledger_check(KIN__LEDGER_SCOPE, scope, "kin_launch");
+    KIN_TRY(check_launch(scope, body));
     return launch(KIN__LAUNCHED, scope, body, &options, NULL, NULL);
 }
 

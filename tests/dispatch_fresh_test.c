@@ -1,13 +1,8 @@
 /* dispatch_fresh_test.c -- what has been launched and not begun: its order, its
  * bounds, and that under thieves each task is had exactly once.  The owner puts
  * and takes while others steal, until a fixed number of tasks is counted. */
-#include "tests/check.h"
-
-#include "core/spin.h"
 #include "dispatch/fresh.h"
-
-#include <pthread.h>
-#include <stdlib.h>
+#include "tests/thieves.h"
 
 TEST_TIMEOUT(120);
 
@@ -104,68 +99,42 @@ TEST(a_thief_that_read_before_the_newest_was_replaced_has_nothing)
 
 /* --- Under thieves -------------------------------------------------------- */
 
-enum { TASKS = 200000, THIEVES = 3 };
-static struct kin_task *many;
-static _Atomic unsigned char *had;
-static _Atomic int counted;
+static struct kin__fresh own[THIEVES];
 
-static void count_one(struct kin_task *t)
+static struct kin_task *steal(int n)
 {
-    CHECK_EQ(atomic_fetch_add_explicit(&had[t - many], 1,
-                                       memory_order_relaxed), 0);
-    CHECK_EQ(t->tag, (uintptr_t)(t - many));    /* he sees what is in it */
-    atomic_fetch_add_explicit(&counted, 1, memory_order_relaxed);
+    return kin__fresh_steal(&fresh, &own[n]);
 }
 
-static void *steals(void *arg)
+static struct kin_task *take_own(int n)
 {
-    struct kin__fresh *mine = arg;
-    struct kin_task *t;
-    unsigned round = 0;
-
-    while (atomic_load_explicit(&counted, memory_order_relaxed) < TASKS) {
-        t = kin__fresh_steal(&fresh, mine);
-        if (!t)
-            kin__spin_pause(&round);
-        for (; t; t = kin__fresh_take(mine))
-            count_one(t);
-    }
-    return NULL;
+    return kin__fresh_take(&own[n]);
 }
 
-/* Few places, so that they are used again at once: the owner puts up to three
- * and takes up to three. */
-TEST(under_thieves_each_task_is_had_once)
+/* Often few are there, so that a place is used again at once. */
+static void play_owner(void)
 {
-    static struct kin__fresh mine[THIEVES];
-    pthread_t threads[THIEVES];
     struct kin__task_queue spilled = { NULL, NULL };
     struct kin_task *t;
 
-    many = calloc(TASKS, sizeof *many);
-    had = calloc(TASKS, sizeof *had);
-    CHECK(many && had);
-    for (int i = 0; i < THIEVES; i++)
-        CHECK_EQ(pthread_create(&threads[i], NULL, steals, &mine[i]), 0);
     for (int i = 0; i < TASKS; i++) {
-        many[i].tag = (uintptr_t)i;
-        if (!kin__fresh_put(&fresh, &many[i])) {
+        t = fresh_task(i);
+        if (!kin__fresh_put(&fresh, t)) {
             kin__fresh_spill(&fresh, &spilled);
-            while (!kin__fresh_put(&fresh, &many[i]))
+            while (!kin__fresh_put(&fresh, t))
                 ;
         }
-        while ((t = kin__task_queue_pop(&spilled)) != NULL)
-            count_one(t);
+        count_spilled(&spilled);
         for (int n = i % 4; n > 0 && (t = kin__fresh_take(&fresh)); n--)
             count_one(t);
     }
     while ((t = kin__fresh_take(&fresh)))
         count_one(t);
-    for (int i = 0; i < THIEVES; i++)
-        pthread_join(threads[i], NULL);
-    CHECK_EQ(counted, TASKS);
-    free(many);
-    free((void *)had);
+}
+
+TEST(under_thieves_each_task_is_had_once)
+{
+    play_under_thieves();
 }
 
 TEST_MAIN

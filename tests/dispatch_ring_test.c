@@ -1,13 +1,8 @@
 /* dispatch_ring_test.c -- the queue of one permit: its order, its bounds, and
  * that under thieves each task is had exactly once.  The owner puts and takes
  * while others steal, until a fixed number of tasks has been counted. */
-#include "tests/check.h"
-
-#include "core/spin.h"
 #include "dispatch/ring.h"
-
-#include <pthread.h>
-#include <stdlib.h>
+#include "tests/thieves.h"
 
 TEST_TIMEOUT(120);
 
@@ -81,68 +76,44 @@ TEST(the_slot_holds_one_and_hands_back_the_one_before)
 
 /* --- Under thieves -------------------------------------------------------- */
 
-enum { TASKS = 200000, THIEVES = 3 };
-static struct kin_task *many;
-static _Atomic unsigned char *had;
-static _Atomic int counted;
+static struct kin__ring own[THIEVES];
 
-static void count_one(struct kin_task *t)
+static struct kin_task *steal(int n)
 {
-    CHECK_EQ(atomic_fetch_add_explicit(&had[t - many], 1,
-                                       memory_order_relaxed), 0);
-    atomic_fetch_add_explicit(&counted, 1, memory_order_relaxed);
+    struct kin_task *t = kin__ring_steal(&ring, &own[n]);
+
+    return t ? t : kin__slot_steal(&ring, kin__slot_peek(&ring));
 }
 
-static void *steals(void *arg)
+static struct kin_task *take_own(int n)
 {
-    struct kin__ring *mine = arg;
-    struct kin_task *t;
-    unsigned round = 0;
-
-    while (atomic_load_explicit(&counted, memory_order_relaxed) < TASKS) {
-        t = kin__ring_steal(&ring, mine);
-        if (!t)
-            t = kin__slot_steal(&ring, kin__slot_peek(&ring));
-        if (!t)
-            kin__spin_pause(&round);
-        for (; t; t = kin__ring_take(mine))
-            count_one(t);
-    }
-    return NULL;
+    return kin__ring_take(&own[n]);
 }
 
-TEST(under_thieves_each_task_is_had_once)
+static void play_owner(void)
 {
-    static struct kin__ring mine[THIEVES];
-    pthread_t threads[THIEVES];
     struct kin__task_queue spilled = { NULL, NULL };
     struct kin_task *t;
 
-    many = calloc(TASKS, sizeof *many);
-    had = calloc(TASKS, sizeof *had);
-    CHECK(many && had);
-    for (int i = 0; i < THIEVES; i++)
-        CHECK_EQ(pthread_create(&threads[i], NULL, steals, &mine[i]), 0);
     for (int i = 0; i < TASKS; i++) {
-        t = &many[i];
+        t = fresh_task(i);
         if (i % 3 == 0)
             t = kin__slot_put(&ring, t);
         if (t && !kin__ring_put(&ring, t)) {
             kin__ring_spill(&ring, &spilled);
             CHECK(kin__ring_put(&ring, t));
         }
-        while ((t = kin__task_queue_pop(&spilled)) != NULL)
-            count_one(t);
+        count_spilled(&spilled);
         if (i % 2 && (t = kin__ring_take(&ring)) != NULL)
             count_one(t);
     }
     while ((t = kin__ring_take(&ring)) || (t = kin__slot_take(&ring)))
         count_one(t);
-    for (int i = 0; i < THIEVES; i++)
-        pthread_join(threads[i], NULL);
-    CHECK_EQ(counted, TASKS);
-    free(many);
-    free((void *)had);
+}
+
+TEST(under_thieves_each_task_is_had_once)
+{
+    play_under_thieves();
 }
 
 TEST_MAIN
