@@ -215,6 +215,11 @@ static bool look(struct kin__scheduler *scheduler, struct kin__permit *permit,
         return holder != NULL;
     }
     sight->cpu = cpu;
+    if (kin__permit_is_replaced(permit))
+        /* There may have been no thread for it.  relaxed: looked at again */
+        kin__idle_look_again(scheduler,
+                             atomic_load_explicit(&scheduler->state,
+                                                  memory_order_relaxed));
     if (now < sight->tell_at)
         return true;
     /* relaxed: to be compared */

@@ -2,6 +2,7 @@
  * back; one that computes is not.  What blocks here waits for a gate, which the
  * test opens when it has seen enough.  Each test has a pool of its own. */
 #include "core/task.h"
+#include "core/memory.h"
 #include "dispatch/scheduler.h"
 #include "tests/dispatch_helpers.h"
 
@@ -90,6 +91,29 @@ TEST(each_blocked_worker_is_replaced)
     counter_await(&done, 1);
     counter_add(&gate, 1);
     counter_await(&done, CORE + 1);
+    kin__scheduler_free(pool);
+}
+
+static void wait_inside(void *unused)
+{
+    counter_add(&inside, 1);
+    wait_at_gate(unused);
+}
+
+/* What stands in for it may get no thread; told of twice, it has got none. */
+TEST(a_replacement_that_was_refused_comes_later)
+{
+    make_pool(1, LIMIT);
+    post(cpu, wait_inside, NULL);
+    counter_await(&inside, 1);
+    kin__fail_at(1, true);
+    post(cpu, count, NULL);
+    counter_await(&told, 2);
+    CHECK_EQ(counter_get(&done), 0);
+    kin__fail_at(0, false);
+    counter_await(&done, 1);
+    counter_add(&gate, 1);
+    counter_await(&done, 2);
     kin__scheduler_free(pool);
 }
 

@@ -22,28 +22,37 @@ static int go_on(kin_scope *scope, void *arg)
     return 0;
 }
 
-/* Blocks every worker of Default, and sees that somebody runs all the same. */
+/* Blocks every worker of Default, and sees that somebody runs all the same.
+ * Who is refused a stack never begins. */
 KIN_SUSPENDS
-static int block_them_all(kin_scope *scope, void *arg)
+static int block_them_all(kin_scope *scope)
 {
     int core = kin__cpu_count() < 2 ? 2 : kin__cpu_count();
 
-    (void)arg;
     for (int i = 0; i < core; i++)
         KIN_TRY(kin_launch_with(scope, block, &(kin_launch_options){
             .dispatcher = kin_default(), .name = "sleeper",
             .site = "nap.c:8" }));
-    counter_await(&begun, core);
+    if (!counter_await_for(&begun, core, KIN_S(10)))
+        return KIN_ETIMEDOUT;
     KIN_TRY(kin_launch(scope, go_on, NULL, .dispatcher = kin_default()));
-    counter_await(&others, 1);
+    return counter_await_for(&others, 1, KIN_S(10)) ? 0 : KIN_ETIMEDOUT;
+}
+
+KIN_SUSPENDS
+static int block_and_let_go(kin_scope *scope, void *arg)
+{
+    int err = block_them_all(scope);
+
+    (void)arg;
     counter_add(&gate, 1);
-    return 0;
+    return err;
 }
 
 static void block_default(void *arg)
 {
     kin_blocked_limit(KIN_MS(30));
-    CHECK_EQ(kin_run_blocking(block_them_all, arg, .name = "main"), 0);
+    CHECK_EQ(kin_run_blocking(block_and_let_go, arg, .name = "main"), 0);
 }
 
 TEST(who_blocks_a_worker_is_named)
