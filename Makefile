@@ -11,6 +11,8 @@
 #   HARD=1|2                   rare paths become common ones; see docs/TRUST.md
 #   WERROR=1                   warnings are errors, as in `make check` and CI=true
 #   CFLAGS= CPPFLAGS= LDFLAGS= yours, after ours
+#   TESTS='job_* …'            which tests, for `make test`
+#   BUILD= PREFIX= LIBDIR= DESTDIR=  where it is built, and installed
 #   V=1                        shows the commands
 #
 # ROW=<name> chooses a row of the test matrix below: `make test ROW=tsan`.
