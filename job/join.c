@@ -344,14 +344,15 @@ static int wait_for_all(struct kin__coroutine *co, struct kin_job *const *jobs,
     return err ? err : wait.result;
 }
 
-/* The first that has failed already, or count; starts the lazy ones. */
+/* The first that has failed already, or count; starts the lazy ones, in order,
+ * which may run there and then. */
 static size_t find_failed(struct kin_job *const *jobs, size_t count)
 {
     size_t failed = count;
 
-    for (size_t i = count; i-- > 0;) {
+    for (size_t i = 0; i < count; i++) {
         kin__job_start(jobs[i]);
-        if (kin__job_error(jobs[i]))
+        if (failed == count && kin__job_error(jobs[i]))
             failed = i;
     }
     return failed;

@@ -247,6 +247,27 @@ TEST(await_all_starts_the_lazy_and_fails_at_once_if_one_has_failed)
     CHECK_LOG("thrown lazy thrown lazy");
 }
 
+BODY(await_lazies_that_run_in_place)
+{
+    kin_deferred *d[3] = { NULL };
+    const char *words[] = { "a", "b", "c" };
+
+    for (int i = 0; i < 3; i++)
+        MUST(kin_async(scope, &d[i], say, (void *)words[i],
+                       .start = KIN_START_LAZY,
+                       .dispatcher = kin_unconfined()));
+    MUST(kin_await_all(d, 3, NULL));
+    for (int i = 0; i < 3; i++)
+        kin_deferred_release(d[i]);
+    return 0;
+}
+
+TEST(await_all_starts_the_lazy_in_the_order_of_the_arguments)
+{
+    RUN(await_lazies_that_run_in_place);
+    CHECK_LOG("a b c");
+}
+
 /* S112, and the empty list of R7.4. */
 BODY(await_same_three_times)
 {

@@ -208,7 +208,7 @@ struct all {
     kin_deferred *deferreds[ALL];
     void *values[ALL];
     size_t count;
-    struct node *failed;                /* the first that has                */
+    size_t failed;                      /* the first that has, or count      */
 };
 
 static void choose_all(struct body *body, struct all *all)
@@ -224,31 +224,43 @@ static void choose_all(struct body *body, struct all *all)
     }
 }
 
-/* Each of them is looked at, and started, before any is waited for. */
+static bool has_failed(const struct node *node)
+{
+    return kin_job_is_completed(node->job) && kin_job_is_cancelled(node->job);
+}
+
+/* Each of them is started, and looked at, before any is waited for.  What
+ * starts may run in place, and fail before one that had failed already. */
 static void foresee_all(struct all *all)
 {
+    all->failed = all->count;
     for (size_t i = 0; i < all->count; i++) {
         struct node *node = all->nodes[i];
 
-        if (!all->failed && kin_job_is_completed(node->job)
-            && kin_job_is_cancelled(node->job))
-            all->failed = node;
+        if (all->failed == all->count && has_failed(node))
+            all->failed = i;
         model_start(node);
     }
 }
 
+/* One of the first n has, with that. */
+static bool is_told_of(struct all *all, size_t n, int code)
+{
+    for (size_t i = 0; i < n; i++)
+        if (has_failed(all->nodes[i]) && is_result_of(all->nodes[i], code))
+            return true;
+    return false;
+}
+
 static void check_all(struct body *body, struct all *all, int code)
 {
-    bool cancelled = is_cancelled(body->node), found = false;
+    bool cancelled = is_cancelled(body->node);
+    bool found = is_told_of(all, all->count, code);
 
-    if (all->failed) {
-        HOLDS(is_result_of(all->failed, code));
+    if (all->failed < all->count) {
+        HOLDS(is_told_of(all, all->failed + 1, code));
         return;
     }
-    for (size_t i = 0; i < all->count; i++)
-        found = found || (kin_job_is_cancelled(all->nodes[i]->job)
-                          && kin_job_is_completed(all->nodes[i]->job)
-                          && is_result_of(all->nodes[i], code));
     HOLDS(code == 0 || found || (cancelled && code == KIN_ECANCELED));
     HOLDS(code != 0 || (!found && (!cancelled || all->count == 0)));
     for (size_t i = 0; code == 0 && i < all->count; i++)
