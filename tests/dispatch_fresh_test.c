@@ -134,7 +134,7 @@ static void play_owner(void)
 
 TEST(under_thieves_each_task_is_had_once)
 {
-    play_under_thieves();
+    play_under_thieves(&(struct theft){ steal, take_own, play_owner });
 }
 
 TEST_MAIN

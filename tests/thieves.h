@@ -1,6 +1,6 @@
 /* thieves.h -- a queue whose owner puts and takes while others steal from it:
  * each task is had exactly once, by somebody who sees what is in it.  For the
- * queues of a permit, which the including file says how to use. */
+ * queues of a permit. */
 #ifndef KIN_TESTS_THIEVES_H
 #define KIN_TESTS_THIEVES_H
 
@@ -13,16 +13,20 @@
 
 enum { TASKS = 200000, THIEVES = 3 };
 
-/* Of the including file, n being the thief's number. */
-static struct kin_task *steal(int n);           /* into the thief's own      */
-static struct kin_task *take_own(int n);        /* from there; NULL: no more */
-static void play_owner(void);                   /* puts task 0 to TASKS - 1  */
+/* n is the thief's number. */
+struct theft {
+    struct kin_task *(*steal)(int n);       /* the others into the thief's own */
+    struct kin_task *(*take_own)(int n);    /* from there; NULL: no more       */
+    void (*own)(void);                      /* puts tasks 0 to TASKS - 1       */
+};
 
+static const struct theft *theft;
 static struct kin_task *many;
 static _Atomic unsigned char *had;
 static _Atomic int counted;
 
 /* Task i, to be put. */
+__attribute__((unused))
 static struct kin_task *fresh_task(int i)
 {
     many[i].tag = (uintptr_t)i;
@@ -37,6 +41,7 @@ static void count_one(struct kin_task *t)
     atomic_fetch_add_explicit(&counted, 1, memory_order_relaxed);
 }
 
+__attribute__((unused))
 static void count_spilled(struct kin__task_queue *spilled)
 {
     struct kin_task *t;
@@ -51,27 +56,29 @@ static void *play_thief(void *number)
     unsigned round = 0;
 
     while (atomic_load_explicit(&counted, memory_order_relaxed) < TASKS) {
-        struct kin_task *t = steal(n);
+        struct kin_task *t = theft->steal(n);
 
         if (!t)
             kin__spin_pause(&round);
-        for (; t; t = take_own(n))
+        for (; t; t = theft->take_own(n))
             count_one(t);
     }
     return NULL;
 }
 
-static void play_under_thieves(void)
+__attribute__((unused))
+static void play_under_thieves(const struct theft *game)
 {
     pthread_t threads[THIEVES];
 
+    theft = game;
     many = calloc(TASKS, sizeof *many);
     had = calloc(TASKS, sizeof *had);
     CHECK(many && had);
     for (int i = 0; i < THIEVES; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, play_thief,
                                 (void *)(intptr_t)i), 0);
-    play_owner();
+    theft->own();
     for (int i = 0; i < THIEVES; i++)
         pthread_join(threads[i], NULL);
     CHECK_EQ(counted, TASKS);
