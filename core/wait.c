@@ -98,8 +98,8 @@ static bool move_undecided(struct kin__wait *wait, uint64_t to)
 }
 
 /* Waits until nobody looks at *wait any more, and makes the word IDLE.  A
- * decided word is locked only by those who have a handle: where none was given
- * out a store is enough. */
+ * decided word is locked only if it is CANCELLED, and by those who have a
+ * handle: else a store is enough. */
 static void settle(struct kin__wait *wait)
 {
     struct kin__runnable *r = wait->runnable;
@@ -108,14 +108,14 @@ static void settle(struct kin__wait *wait)
 
     kin__chance(KIN__CHANCE_SETTLES);
     word = quiet_word(r);
-    if (wait->shared) {
-        /* acquire: pairs with release in kin__wait_on_cancel() */
+    if (wait->shared && is_cancelled(word)) {
+        /* acquire: pairs with release in kin__wait_unlock() */
         while (!atomic_compare_exchange_weak_explicit(
                    &r->wait_word, &word, idle, memory_order_acquire,
                    memory_order_relaxed))
             word = quiet_word(r);
     } else {
-        if (word & OWN && state_of(word) == KIN__WAIT_CANCELLED) {
+        if (word & OWN && is_cancelled(word)) {
             wait->outcome = KIN__WAIT_CANCELLED;
             wait->error = r->told;
         }
@@ -125,7 +125,7 @@ static void settle(struct kin__wait *wait)
 }
 
 uint64_t kin__wait_lock(struct kin__runnable *r, uint64_t generation,
-                        bool decided_too)
+                        bool cancelled_too)
 {
     /* acquire: pairs with release in kin__wait_unlock() */
     uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
@@ -133,8 +133,8 @@ uint64_t kin__wait_lock(struct kin__runnable *r, uint64_t generation,
 
     for (;;) {
         if (word >> GENERATION_SHIFT != generation
-            || state_of(word) == KIN__WAIT_IDLE
-            || (word & CALLING) || (!decided_too && !is_open(word)))
+            || (word & CALLING)
+            || !(is_open(word) || (cancelled_too && is_cancelled(word))))
             return 0;
         if (word & BUSY) {
             relax(&rounds);
@@ -284,7 +284,7 @@ static kin_error *cause_of(struct kin__runnable *r, uint64_t generation)
 
     if (!word)
         return NULL;
-    if (state_of(word) == KIN__WAIT_CANCELLED)
+    if (is_cancelled(word))
         cause = kin_error_retain(r->wait->error);
     kin__wait_unlock(r);
     return cause;

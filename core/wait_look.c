@@ -6,6 +6,17 @@
 
 #include <stddef.h>
 
+/* Why it cannot be locked for a callback. */
+static int why_not(struct kin__runnable *r, uint64_t generation)
+{
+    /* relaxed: it tells only which code it is */
+    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
+
+    if (word == word_of(generation, KIN__WAIT_RESUMED))
+        return 0;                       /* nothing will have to be called */
+    return word & CALLING ? KIN_EALREADY : KIN_ESTALE;
+}
+
 int kin__wait_on_cancel(struct kin__runnable *r, uint64_t generation,
                         void (*fn)(kin_error *cause, void *arg), void *arg)
 {
@@ -14,9 +25,7 @@ int kin__wait_on_cancel(struct kin__runnable *r, uint64_t generation,
     int err = 0;
 
     if (!word)
-        /* relaxed: it tells only which of two codes it is */
-        return atomic_load_explicit(&r->wait_word, memory_order_relaxed)
-                       & CALLING ? KIN_EALREADY : KIN_ESTALE;
+        return why_not(r, generation);
     wait = r->wait;
     if (!wait->owner)
         err = KIN_ENOTSUP;
@@ -26,7 +35,7 @@ int kin__wait_on_cancel(struct kin__runnable *r, uint64_t generation,
         wait->on_cancel = fn;
         wait->on_cancel_arg = arg;
     }
-    if (!err && state_of(word) == KIN__WAIT_CANCELLED) {
+    if (!err && is_cancelled(word)) {
         /* The fiber waits for BUSY, so that arg may be on its stack.
          * relaxed: BUSY is ours */
         atomic_fetch_or_explicit(&r->wait_word, CALLING, memory_order_relaxed);

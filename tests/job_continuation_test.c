@@ -374,6 +374,28 @@ TEST(second_cancellation_handler_is_refused)
     CHECK_LOG("");
 }
 
+static int handle_what_was_resumed(kin_continuation continuation,
+                                   UNUSED void *arg)
+{
+    MUST(kin_resume(continuation, 5));
+    MUST(kin_continuation_on_cancel(continuation, log_cancel, NULL));
+    CHECK_EQ(kin_resume(continuation, 6), KIN_EALREADY);
+    CHECK_EQ(kin_continuation_cancel(continuation, CE), 0);
+    return 0;
+}
+
+BODY(handler_too_late)
+{
+    CHECK_EQ(kin_suspend_cancellable(handle_what_was_resumed, NULL), 5);
+    return 0;
+}
+
+TEST(a_handler_for_what_was_resumed_is_forgotten)
+{
+    RUN(handler_too_late);
+    CHECK_LOG("");
+}
+
 /* S188 */
 BODY(suspend_deaf)
 {

@@ -78,7 +78,8 @@ int kin_resume_with_error(kin_continuation continuation, kin_error *error);
 
 /* Has fn(cause, arg) called when the call is cancelled, on the thread that
  * cancels; at once if it is.  To be told to stop, and to stop.  fn must not
- * suspend.  One per call.
+ * suspend.  One per call.  Of a call that was resumed and is not over yet it is
+ * forgotten.
  *
  * Errors: KIN_EALREADY: there is one; KIN_ESTALE: the call is over;
  *         KIN_ENOTSUP inside kin_suspend. */
