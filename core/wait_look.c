@@ -12,7 +12,7 @@ static int why_not(struct kin__runnable *r, uint64_t generation)
     /* relaxed: it tells only which code it is */
     uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
 
-    if (word == word_of(generation, KIN__WAIT_RESUMED))
+    if ((word & ~BUSY) == word_of(generation, KIN__WAIT_RESUMED))
         return 0;                       /* nothing will have to be called */
     return word & CALLING ? KIN_EALREADY : KIN_ESTALE;
 }

@@ -157,6 +157,8 @@ static int post_and_go_on(kin_continuation continuation, void *arg)
 
     keep(continuation, arg);
     race_spin(now->length);
+    if (now->wants_callback)            /* whoever resumes it just now */
+        MUST(kin_continuation_on_cancel(continuation, note_cancelled, now));
     return 0;
 }
 
@@ -174,6 +176,7 @@ BODY(suspend_slowly)
 static void begin_slowly(struct round *now)
 {
     now->length = race_length(&race_left);
+    now->wants_callback = draw(2);
     now->right_act = draw(ACTS);
     now->job = LAUNCH(kin_global_scope(), suspend_slowly, now,
                       .start = KIN_START_LAZY, .dispatcher = kin_unconfined());
@@ -204,6 +207,7 @@ static void check_slowly(struct round *now)
     check_account(now);
     CHECK_EQ(now->right, 0);
     CHECK(is_allowed(now, now->right_act));
+    CHECK_EQ(now->told, now->wants_callback && now->result == KIN_ECANCELED);
     saw(late ? 1 : 0);
 }
 

@@ -82,7 +82,7 @@ int kin_resume_with_error(kin_continuation continuation, kin_error *error);
  * forgotten.
  *
  * Errors: KIN_EALREADY: there is one; KIN_ESTALE: the call is over;
- *         KIN_ENOTSUP inside kin_suspend. */
+ *         KIN_ENOTSUP inside kin_suspend, until it is resumed. */
 int kin_continuation_on_cancel(kin_continuation continuation,
                                void (*fn)(kin_error *cause, void *arg),
                                void *arg);
