@@ -274,12 +274,14 @@ static size_t trim(struct slab **slabs, size_t room)
     struct free_record *list;
     uint64_t highest;
     size_t count;
+    bool all;
 
     kin__spin_lock(&kin__records.lock);
     list = take_depot_locked();
     count = list_locked(slabs, room);
+    all = count == slab_count;
     kin__spin_unlock(&kin__records.lock);
-    if (!list || count < slab_count) {
+    if (!list || !all) {
         put_back(NULL, 0, list);
         return 0;
     }
