@@ -9,7 +9,8 @@
  * that releases the last reference, which may call something of the user's (a
  * value is handed back, an element of the context is released), and by then the
  * parent's body must not have gone on.  So such a job's parent is held
- * (`pending`), or the job itself if it is a root. */
+ * (`pending`), or the job itself if it is a root with a body.  One without has
+ * only its handles, one of which may be released, the last, at any time. */
 #include "job/walk.h"
 
 #include "core/memory.h"
@@ -33,6 +34,11 @@ static bool tells_when_freed(const struct kin_job *job)
     if (job->kind == KIN__DEFERRED)
         return kin__deferred_tells_when_freed(job);
     return kin__job_has_body(job) && kin__block_tells_when_freed(job);
+}
+
+static bool holds_itself(const struct kin_job *root)
+{
+    return kin__job_has_body(root) && tells_when_freed(root);
 }
 
 static void let_go(struct kin_job *job, struct kin_job *held)
@@ -136,7 +142,7 @@ int kin__walk_jobs(kin__walk_visit *visit, void *arg)
         bool held;
 
         kin__roots_begin(&kin__roots[i], &at);
-        while ((root = kin__roots_next(&at, tells_when_freed, &held)))
+        while ((root = kin__roots_next(&at, holds_itself, &held)))
             walk_family(&walk, root, held ? root : NULL);
     }
     return walk.result;
