@@ -68,15 +68,6 @@ static bool is_final(uint32_t word)
     return state == KIN_JOB_COMPLETED || state == KIN_JOB_CANCELLED;
 }
 
-bool kin__job_has_callbacks(const struct kin_job *job)
-{
-    const struct kin__node *node = job->list.next;
-
-    while (node != &job->list && node->kind != KIN__NODE_CALLBACK)
-        node = node->next;
-    return node != &job->list;
-}
-
 /* It is too late to link it: calls it alone. */
 static void call_at_once(struct kin_job *job, kin_completion_fn *fn, void *arg,
                          kin_error *cause)

@@ -68,11 +68,8 @@ static const struct kin_job *root_of(const struct kin__walk_level *at)
 static bool has_children(struct kin_job *job)
 {
     uint32_t word = kin__job_lock(job);
-    const struct kin__node *node = job->list.next;
-    bool found = false;
+    bool found = kin__job_has(job, KIN__NODE_CHILD);
 
-    for (; node != &job->list && !found; node = node->next)
-        found = node->kind == KIN__NODE_CHILD;
     kin__job_unlock(job, word);
     return found;
 }

@@ -41,7 +41,7 @@ static void run_completions(struct kin_job *job, kin_error *cause,
         struct kin__node *node = job->list.next;
         struct kin__waiter waiter = { .runnable = NULL };
 
-        if (job->more && !kin__job_has_callbacks(job)) {
+        if (job->more && !kin__job_has(job, KIN__NODE_CALLBACK)) {
             kin__job_unlock(job, word);
             kin__callbacks_settle(job, parent, broken);
             continue;
@@ -80,7 +80,7 @@ struct farewell {
 /* Something of the user's is told at the end, or when the record is freed. */
 static bool tells_user(const struct kin_job *job)
 {
-    return job->more || kin__job_has_callbacks(job)
+    return job->more || kin__job_has(job, KIN__NODE_CALLBACK)
         || kin__coroutine_tells_when_freed(job);
 }
 
@@ -404,6 +404,13 @@ void kin__job_body_end(struct kin_job *job, kin_error *error)
 
 /* --- By hand -------------------------------------------------------------- */
 
+/* What a locked job waits for may be but those who look on (walk.c), or the
+ * callbacks of children that are final: neither has a say in its outcome. */
+static bool waits_for_child(const struct kin_job *job)
+{
+    return job->pending && kin__job_has(job, KIN__NODE_CHILD);
+}
+
 bool kin__job_claim(struct kin_job *job, bool succeeds)
 {
     uint32_t word = kin__job_lock(job);
@@ -413,25 +420,24 @@ bool kin__job_claim(struct kin_job *job, bool succeeds)
     if (first) {
         kin__job_retain(job);           /* it may end by this */
         word |= KIN__JOB_BODY_DONE;
-        if (succeeds && !job->pending)
+        if (succeeds && !waits_for_child(job))
             word |= KIN__JOB_SEALED;    /* a cancellation comes too late */
-        else
-            job->pending++;
+        job->pending++;
     }
     kin__job_unlock(job, word);
     return first;
 }
 
-/* The claim is settled: true if the job is sealed by now. */
+/* The claim is settled: true if that was all the job has waited for. */
 static bool end_claim(struct kin_job *job)
 {
     uint32_t word = kin__job_lock(job);
-    bool sealed = is_over(word);
+    bool ready = drop_locked(job, &word);
 
-    if (!sealed && state_of(word) == KIN_JOB_ACTIVE)
+    if (!ready && state_of(word) == KIN_JOB_ACTIVE)
         word = move(word, KIN_JOB_COMPLETING);
     kin__job_unlock(job, word);
-    return sealed || drop_pending(job);
+    return ready;
 }
 
 int kin__job_claimed_end(struct kin_job *job, kin_error *error)

@@ -17,7 +17,8 @@
  *
  * `pending` counts what the job waits for beside its body: attached children,
  * and walks over its list.  When BODY_DONE is set and pending is 0, whoever
- * made it so seals the job and finishes it (job_state.c).
+ * made it so seals the job and finishes it (end.c).  One that is completed by
+ * hand is sealed at once if only walks are left, and finished by the last.
  *
  * One list holds, in the order they came: children, callbacks, waiters.  A
  * parent's record outlives its attached children, so `parent` needs no
@@ -221,6 +222,17 @@ static inline bool kin__node_is_linked(const struct kin__node *node)
     return node->next != node;
 }
 
+/* True if one of that kind is in the list of a locked job. */
+static inline bool kin__job_has(const struct kin_job *job,
+                                enum kin__node_kind kind)
+{
+    const struct kin__node *node = job->list.next;
+
+    while (node != &job->list && node->kind != kind)
+        node = node->next;
+    return node != &job->list;
+}
+
 static inline struct kin_job *kin__job_of_child(struct kin__node *node)
 {
     return (struct kin_job *)((char *)node - offsetof(struct kin_job, child));
@@ -380,9 +392,6 @@ void kin__wait_begin_in(struct kin__wait *wait, struct kin__coroutine *co,
 void kin__callback_run(struct kin_job *job, struct kin__node *node,
                        kin_error *cause);
 bool kin__callback_is_cancelling(const struct kin__node *node);
-
-/* True if callbacks are in the list of a locked job. */
-bool kin__job_has_callbacks(const struct kin_job *job);
 
 /* --- Freeing, by kind ----------------------------------------------------- */
 

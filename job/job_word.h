@@ -36,14 +36,15 @@ static inline bool is_over(uint32_t word)
         || state_of(word) == KIN_JOB_CANCELLED || (word & KIN__JOB_SEALED);
 }
 
-/* One off what a locked job waits for; true if it is sealed by that. */
+/* One off what a locked job waits for; true if that was all, and it is sealed:
+ * by that, or before, by hand (kin__job_claim()). */
 static inline bool drop_locked(struct kin_job *job, uint32_t *word)
     KIN_REQUIRES(*job)
 {
     bool ready;
 
     job->pending--;
-    ready = !job->pending && (*word & KIN__JOB_BODY_DONE) && !is_over(*word);
+    ready = !job->pending && (*word & KIN__JOB_BODY_DONE);
     if (ready)
         *word |= KIN__JOB_SEALED;
     return ready;
