@@ -1,0 +1,100 @@
+/* What can be seen of a wait from inside only: an owner whose cancellation is
+ * noticed when the fiber has left its stack, and not before.
+ */
+#include "core/wait.h"
+#include "job/coroutine.h"
+#include "tests/words.h"
+
+static struct {
+    kin_job *owner;
+    bool was_told;
+    kin_job *current;               /* whose callback it was, as it saw it   */
+    bool sibling_ends;
+} seen;
+
+static void note_current(kin_error *cause, void *arg)
+{
+    KIN_AUTO(kin_error) why = cancellation_of(seen.owner);
+
+    (void)arg;
+    CHECK_PTR(cause, why);
+    seen.was_told = true;
+    seen.current = kin_current_job();
+}
+
+BODY(yield_until_told)
+{
+    while (!seen.sibling_ends)
+        MUST(kin_yield());
+    return 0;
+}
+
+/* As kin__wait_begin_in(), which looks at the owner, and did not see it yet:
+ * another processor has that in its store buffer still. */
+static void begin_unseen(struct kin__wait *wait, struct kin_job *owner)
+{
+    kin__wait_prepare(wait, &kin__coroutine_current()->runnable, owner);
+    wait->owner_word = &owner->word;
+    wait->owner_alive = 1u << KIN_JOB_ACTIVE | 1u << KIN_JOB_COMPLETING;
+    kin__wait_begin(wait);
+    MUST(kin__wait_on_cancel(wait->runnable, wait->generation, note_current,
+                             NULL));
+}
+
+BODY(wait_in_a_cancelled_job)
+{
+    struct kin__wait wait;
+    KIN_AUTO(kin_error) why = cancellation_of(seen.owner);
+
+    begin_unseen(&wait, seen.owner);
+    MUST(kin__wait_park(&wait));
+    seen.sibling_ends = true;
+    CHECK_EQ(wait.outcome, KIN__WAIT_CANCELLED);
+    CHECK_PTR(wait.error, why);
+    kin_error_release(wait.error);
+    return 0;
+}
+
+/* The one that is parked goes on on the stack where it is noticed. */
+BODY(wait_beside_one_that_is_parked)
+{
+    kin_launch(scope, yield_until_told, NULL);
+    MUST(kin_yield());
+    return wait_in_a_cancelled_job(scope, NULL);
+}
+
+TEST(who_is_told_late_of_a_cancellation_is_on_no_other_fiber)
+{
+    KIN_AUTO(kin_job) owner = new_job(NULL);
+
+    kin_job_cancel(owner, NULL);
+    seen.owner = owner;
+    RUN(wait_beside_one_that_is_parked);
+    CHECK(seen.was_told);
+    CHECK_PTR(seen.current, NULL);
+}
+
+/* A join looks once, when it is registered. */
+BODY(join_in_a_cancelled_job)
+{
+    KIN_AUTO(kin_job) never = new_job(NULL);
+    KIN_AUTO(kin_error) why = cancellation_of(seen.owner);
+    kin_error *cause;
+
+    CHECK_EQ(kin__job_wait(kin__coroutine_current(), never, seen.owner, "join",
+                           &cause), KIN_ECANCELED);
+    CHECK_PTR(cause, why);
+    kin_error_release(cause);
+    return 0;
+}
+
+TEST(a_join_that_begins_after_the_cancellation_is_cancelled)
+{
+    KIN_AUTO(kin_job) owner = new_job(NULL);
+
+    kin_job_cancel(owner, NULL);
+    seen.owner = owner;
+    RUN(join_in_a_cancelled_job);
+}
+
+TEST_MAIN
