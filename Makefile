@@ -88,10 +88,10 @@ SEEDS_NOT := job_signals_test job_million_test job_million_queued_test
 
 # The tests that run with each call refused that the system may refuse
 # (tests/check_refuse.h); but those that refuse calls themselves or take their
-# time do not.
+# time do not, nor drawn programs on threads: none makes the same calls twice.
 REFUSE_TESTS ?= $(filter-out job_memory_test job_threads_test job_signals_test \
                 job_blocked_test job_million_test job_million_queued_test \
-                job_limits_test, \
+                job_limits_test job_threads_fuzz_test, \
                 $(basename $(notdir $(wildcard tests/job_*_test.c))))
 
 # TESTS="job_* core_fiber_test" restricts which test programs are built and run

@@ -16,7 +16,8 @@
  * their caller says.
  *
  * The first byte of a program says which of these may be in it, the second is
- * the seed.  What several threads do is the business of the stress tests. */
+ * the seed.  What several threads do is the business of job_threads_fuzz.c, and
+ * of the stress tests. */
 #include "tests/job_family_waits.h"
 
 enum { DEPTH = 5, CLOSING_TIME = 1000 };
