@@ -94,6 +94,14 @@ REFUSE_TESTS ?= $(filter-out job_memory_test job_threads_test job_signals_test \
                 job_limits_test job_threads_fuzz_test, \
                 $(basename $(notdir $(wildcard tests/job_*_test.c))))
 
+# Where only the machine is another (the library inlined into the program, the
+# switch Boost's, the thread found by a key): those whose fibers change stacks or
+# threads a lot.  All of them with ALL=1.
+MACHINE_TESTS ?= asm_* core_* dispatch_* *_stress job_context_fiber* \
+                 job_continuation* job_deferred* job_main_test job_memory* \
+                 job_run_blocking* job_scope_blocks* job_signals* job_slice* \
+                 job_threads* job_timeout* job_yield*
+
 # TESTS="job_* core_fiber_test" restricts which test programs are built and run
 # (one * in a word).
 TESTS ?= *
@@ -418,6 +426,10 @@ ifeq ($(RUN),valgrind)
                 $(TEST_BIN))
 endif
 
+ifneq ($(if $(ALL),,$(LTO)$(HARDENED)$(CONTEXT)),)
+  RUN_BIN    := $(filter $(patsubst %,$(O)/tests/%,$(subst *,%,$(MACHINE_TESTS))),\
+                $(TEST_BIN))
+endif
 ifeq ($(RUN),seeds)
   RUN_OPTION := --seeds=$(SEEDS_CHECK)
   RUN_BIN    := $(filter $(patsubst %,$(O)/tests/%,$(subst *,%,$(SEEDS_TESTS))),\
@@ -474,6 +486,10 @@ fuzz-run: $(FUZZ_BIN)
 	@FUZZ_SEED=$(if $(CI),1,0) tools/fuzz.sh $(FUZZ_TIME) $(BUILD)/fuzz \
 	  $(FUZZ_BIN)
 
+# Races run as often as they say with gcc, under ThreadSanitizer and in hard
+# mode, elsewhere a quarter of that.
+RACE_SHARE := $(if $(PLAIN),$(if $(IS_CLANG),4,1),$(if $(HARD)$(filter thread,$(SAN)),1,4))
+
 # The soak is long where it is fast, and once.
 SOAK_SECONDS ?= $(if $(PLAIN),$(if $(IS_CLANG),4,$(if $(CI),60,4)),4)
 
@@ -485,7 +501,7 @@ test: | need-TEST test-programs ## builds and runs the tests of one configuratio
 	 $(if $(filter refuse,$(RUN)),KIN_REFUSE=1) \
 	 PREFIX_COMMAND="$(RUN_PREFIX)" OPTION=$(RUN_OPTION) TEST_TIME=$(TEST_TIME) \
 	 KIN_TEST_SLOWDOWN=$(SLOWDOWN) KIN_TEST_PAGE=$(PAGE) \
-	 KIN_SOAK_SECONDS=$(SOAK_SECONDS) TESTS='$(TESTS)' \
+	 KIN_SOAK_SECONDS=$(SOAK_SECONDS) KIN_TEST_SHARE=$(RACE_SHARE) TESTS='$(TESTS)' \
 	 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1$(ABORTS) \
 	 UBSAN_OPTIONS=print_stacktrace=1$(ABORTS) TSAN_OPTIONS=second_deadlock_stack=1:die_after_fork=0:atexit_sleep_ms=0 \
 	 tools/run-tests.sh $(or $(ROW),$(CONFIG)) $(O)/log$(RUN:%=-%)$(PAGE:%=-%) \

@@ -16,21 +16,25 @@ enum { RACE_ROUNDS = 100000 };
 #define RACE_LESS 1
 #endif
 
-/* `rounds` natively and under ThreadSanitizer, fewer with other sanitizers and
- * where everything is emulated, never none.  With KIN_TEST_ROUNDS=n, n of every
- * race. */
+/* A number above 0, or `usual`. */
+static inline int race_setting(const char *name, int usual)
+{
+    const char *text = getenv(name);
+
+    return text && atoi(text) > 0 ? atoi(text) : usual;
+}
+
+/* `rounds`, or with KIN_TEST_SHARE=n the nth part of them (the Makefile says
+ * where); fewer where everything is emulated, never none.  With
+ * KIN_TEST_ROUNDS=n, n of every race. */
 static inline int race_rounds(int rounds)
 {
-    const char *wish = getenv("KIN_TEST_ROUNDS");
-    int slow = (int)check_slow(1), fewer = rounds / (slow * slow);
+    int slow = (int)check_slow(1), share = race_setting("KIN_TEST_SHARE", 1);
+    int fewer = rounds / (slow > 4 ? slow * slow : share);
 
-    if (wish && atoi(wish) > 0)
-        return atoi(wish);
-    if (slow == 1)
-        return rounds;
-    if (slow <= 4)
-        return rounds / (KIN__TSAN ? RACE_LESS : 4);
-    return fewer > 100 ? fewer : 100;
+    if (KIN__TSAN && slow > 1)
+        fewer /= RACE_LESS;
+    return race_setting("KIN_TEST_ROUNDS", fewer > 100 ? fewer : 100);
 }
 
 static inline uint32_t race_next(uint32_t *state)
