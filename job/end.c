@@ -77,11 +77,17 @@ struct farewell {
     uint64_t generation;
 };
 
+static bool tells_when_freed(const struct kin_job *job)
+{
+    return job->kind == KIN__DEFERRED ? kin__deferred_tells_when_freed(job)
+                                      : kin__coroutine_tells_when_freed(job);
+}
+
 /* Something of the user's is told at the end, or when the record is freed. */
 static bool tells_user(const struct kin_job *job)
 {
     return job->more || kin__job_has(job, KIN__NODE_CALLBACK)
-        || kin__coroutine_tells_when_freed(job);
+        || tells_when_freed(job);
 }
 
 /* Takes the only waiter along, if there is nothing else. */
@@ -117,7 +123,7 @@ static void make_final(struct kin_job *job, uint32_t word, kin_error *outcome,
         kin__scope_keep(kin__job_scope(job),
                         farewell->drop || kin__job_given_name(job));
     /* What it keeps may be released last by it. */
-    farewell->drop = farewell->drop || kin__coroutine_tells_when_freed(job);
+    farewell->drop = farewell->drop || tells_when_freed(job);
     word = move(word, outcome ? KIN_JOB_CANCELLED : KIN_JOB_COMPLETED);
     if (!farewell->told)
         word |= KIN__JOB_TELLING;       /* see run_completions() */
@@ -189,14 +195,18 @@ static struct kin_job *finish_one(struct kin_job *job, kin_error **broken)
 }
 
 /* Finishes a parent that is sealed (NULL: none is), and who is sealed by that.
- * The reference that a child has to a job without a body is let go. */
+ * The reference that a child has to a job without a body is let go: before
+ * that of the list it is on, which is let go while its own parent waits. */
 static void finish_above(struct kin_job *job)
 {
     while (job) {
-        bool counted = !kin__job_has_body(job);
-        struct kin_job *parent = finish_one(job, NULL);
+        bool counted = !kin__job_has_body(job), listed = job->parent;
+        struct kin_job *parent;
 
-        if (counted)
+        if (counted && listed)
+            kin_job_release(job);
+        parent = finish_one(job, NULL);
+        if (counted && !listed)
             kin_job_release(job);       /* else it is gone */
         job = parent;
     }

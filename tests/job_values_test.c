@@ -1,0 +1,51 @@
+/* job_values_test.c -- a value that nobody has received is handed back before
+ * those go on whose it may be: in every order that a seed draws. */
+#include "job/job.h"
+#include "tests/words.h"
+
+#include <stdlib.h>
+
+enum { SEEDS = 500 };
+
+static struct {
+    kin_job *scope;                 /* whose body the value may belong to    */
+    int times;
+} given_back;
+
+/* The scope still waits, even if for nothing else. */
+static void count(UNUSED void *value)
+{
+    CHECK(!(kin__job_word(given_back.scope) & KIN__JOB_SEALED));
+    given_back.times++;
+}
+
+/* Completed, and forgotten, while a child keeps it. */
+BODY(forget_a_value)
+{
+    kin_deferred *value = NULL;
+
+    given_back.scope = kin_scope_job(scope);
+    MUST(kin_deferred_new(given_back.scope, count, &value));
+    LAUNCH_UNDER(kin_deferred_job(value), scope, do_nothing, NULL);
+    kin_launch(scope, do_nothing, NULL);
+    CHECK_EQ(kin_deferred_complete(value, &given_back), 1);
+    kin_deferred_release(value);
+    return 0;
+}
+
+BODY(forget_a_value_in_a_scope)
+{
+    given_back.times = 0;
+    MUST(kin_coroutine_scope(forget_a_value, NULL));
+    CHECK_EQ(given_back.times, 1);
+    return 0;
+}
+
+TEST(a_value_given_by_hand_is_handed_back_before_the_scope_returns)
+{
+    unsetenv("KIN_SEED");
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        MUST(kin_run_test(forget_a_value_in_a_scope, NULL, .seed = seed));
+}
+
+TEST_MAIN
