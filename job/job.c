@@ -351,7 +351,9 @@ void kin_job_cancel_children(kin_job *job, kin_error *cause)
     if (job->kind == KIN__NON_CANCELLABLE)
         return;
     cancellation = as_cancellation(job, cause);
+    kin__job_retain(job);               /* it may end by this */
     kin__job_cancel_children(job, cancellation);
+    kin_job_release(job);
     kin_error_release(cancellation);
 }
 

@@ -214,10 +214,15 @@ void kin__job_cancel_children(struct kin_job *job, kin_error *cause)
     struct kin__leaves leaves;
     struct kin__node *node;
     uint32_t word = kin__job_lock(job);
-    bool more;
+    bool over = is_over(word), more;
 
-    kin__node_append(job->list.next, &cursor);      /* at the front */
+    if (!over) {
+        kin__node_append(job->list.next, &cursor);  /* at the front */
+        job->pending++;         /* what is let go of here may be its body's */
+    }
     kin__job_unlock(job, word);
+    if (over)
+        return;
     do {
         kin__leaves_begin(&leaves, cause);
         node = walk_step(job, &cursor, false, &leaves);
@@ -227,6 +232,7 @@ void kin__job_cancel_children(struct kin_job *job, kin_error *cause)
             kin_job_release(kin__job_of_child(node));
         }
     } while (node || more);
+    release_hold(job);
 }
 
 /* --- Up ------------------------------------------------------------------- */
