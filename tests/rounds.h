@@ -24,16 +24,16 @@ static inline int race_setting(const char *name, int usual)
     return text && atoi(text) > 0 ? atoi(text) : usual;
 }
 
-/* `rounds`, or with KIN_TEST_SHARE=n the nth part of them (the Makefile says
- * where); fewer where everything is emulated, never none.  With
- * KIN_TEST_ROUNDS=n, n of every race. */
+/* `rounds`; a quarter with sanitizers but for ThreadSanitizer, fewer where
+ * everything is emulated, never none.  With KIN_TEST_SHARE=n at most the nth
+ * part (the Makefile says where); with KIN_TEST_ROUNDS=n, n of every race. */
 static inline int race_rounds(int rounds)
 {
     int slow = (int)check_slow(1), share = race_setting("KIN_TEST_SHARE", 1);
-    int fewer = rounds / (slow > 4 ? slow * slow : share);
+    int part = slow > 4 ? slow * slow
+             : slow == 1 ? 1 : KIN__TSAN ? RACE_LESS : 4;
+    int fewer = rounds / (share > part ? share : part);
 
-    if (KIN__TSAN && slow > 1)
-        fewer /= RACE_LESS;
     return race_setting("KIN_TEST_ROUNDS", fewer > 100 ? fewer : 100);
 }
 

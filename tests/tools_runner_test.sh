@@ -184,6 +184,8 @@ END
     unset KIN_TEST_SLOWDOWN KIN_TEST_ROUNDS
     [ "$(rounds)" = 100000,500 ]
     [ "$(KIN_TEST_SLOWDOWN=4 rounds)" = 25000,125 ]
+    [ "$(KIN_TEST_SHARE=4 rounds)" = 25000,125 ]
+    [ "$(KIN_TEST_SLOWDOWN=4 KIN_TEST_SHARE=4 rounds)" = 25000,125 ]
     [ "$(KIN_TEST_SLOWDOWN=10 rounds)" = 1000,100 ]
     [ "$(KIN_TEST_SLOWDOWN=10 KIN_TEST_ROUNDS=70 rounds)" = 70,70 ]
 }
