@@ -42,12 +42,10 @@ static bool is_final(uint32_t word)
     return state == KIN_JOB_COMPLETED || state == KIN_JOB_CANCELLED;
 }
 
-/* The owner's cancellation came too early to see the wait. */
+/* The owner's cancellation came too early to see the wait.  cause is taken. */
 static void cancel_late(struct kin__runnable *runnable, uint64_t generation,
-                        struct kin_job *owner)
+                        kin_error *cause)
 {
-    kin_error *cause = kin__job_cancellation(owner);
-
     kin__wait_cancel(runnable, generation, cause);
     kin_error_release(cause);
 }
@@ -66,7 +64,8 @@ void kin__wait_begin_in(struct kin__wait *wait, struct kin__coroutine *co,
     /* relaxed: a cancellation of just now is seen when it parks */
     if (owner && !is_active(atomic_load_explicit(&owner->word,
                                                  memory_order_relaxed)))
-        cancel_late(wait->runnable, wait->generation, owner);
+        cancel_late(wait->runnable, wait->generation,
+                    kin__job_cancellation(owner));
 }
 
 struct job_wait {
@@ -76,9 +75,9 @@ struct job_wait {
 };
 
 /* On the next stack.  Once the wait is open the fiber may be resumed, by a
- * cancellation, but until the job has been locked and unlocked here it comes no
- * further than unlink_waiter(): so the owner is looked at, and retained if need
- * be, under the lock.
+ * cancellation, but until it is published it comes no further than
+ * unlink_waiter(): so the owner is asked before that, and not touched later,
+ * when it may be gone.
  *
  *   publish                          cancel of the owner
  *   1 the wait is open               1 owner's state = cancelled
@@ -91,27 +90,29 @@ static void publish_waiter(void *arg)
     struct kin_job *job = self->job, *owner = self->owner;
     struct kin__runnable *r = self->wait.runnable;
     uint64_t generation = self->wait.generation;
-    bool open, late;
+    kin_error *late = NULL;
     uint32_t word;
+    bool open;
 
     kin__chance(KIN__CHANCE_LEFT);
     kin__wait_open(&self->wait);
     word = kin__job_lock(job);
     kin__full_barrier_after_rmw();
+    /* seq_cst: pairs with seq_cst in cancel_wait() of job_state.c */
+    if (KIN__UNLIKELY(owner
+                      && !is_active(atomic_load_explicit(
+                             &owner->word, memory_order_seq_cst)))) {
+        kin__job_unlock(job, word);
+        late = kin__job_cancellation(owner);
+        word = kin__job_lock(job);
+    }
     open = !is_final(word) || word & KIN__JOB_TELLING;
     if (open)
         kin__node_append(&job->list, &self->waiter.node);
     self->waiter.published = true;
-    /* seq_cst: pairs with seq_cst in cancel_wait() of job_state.c */
-    late = owner && !is_active(atomic_load_explicit(&owner->word,
-                                                    memory_order_seq_cst));
-    if (KIN__UNLIKELY(late))
-        kin__job_retain(owner);
     kin__job_unlock(job, word);
-    if (KIN__UNLIKELY(late)) {
-        cancel_late(r, generation, owner);
-        kin_job_release(owner);
-    }
+    if (KIN__UNLIKELY(late))
+        cancel_late(r, generation, late);
     if (!open)
         kin__wait_wake(r, generation, 0, NULL);
 }

@@ -1,6 +1,6 @@
 /* job_values_test.c -- a value that nobody has received is handed back before
  * those go on whose it may be: in every order that a seed draws. */
-#include "job/job.h"
+#include "job/coroutine.h"
 #include "tests/words.h"
 
 #include <stdlib.h>
@@ -86,6 +86,69 @@ BODY(cancel_what_keeps_a_value)
 TEST(a_value_is_handed_back_before_the_scope_whose_children_are_cancelled_returns)
 {
     RUN(cancel_what_keeps_a_value);
+}
+
+/* --- Cancelled unseen ----------------------------------------------------- */
+
+static struct {
+    kin_scope *scope;
+    kin_job *keeper;                /* its only child at first               */
+} family;
+
+BODY(begin_family)
+{
+    given_back.scope = kin_job_retain(kin_scope_job(scope));
+    family.scope = kin_scope_retain(scope);
+    family.keeper = LAUNCH(scope, wait_forever, NULL);
+    return 0;
+}
+
+BODY(have_a_family)
+{
+    MUST(kin_coroutine_scope(begin_family, NULL));
+    CHECK_EQ(given_back.times, 1);
+    return 0;
+}
+
+/* It joins, and is told that it was cancelled when it has left its stack; it is
+ * the last of the family, and all that follows goes on there in place. */
+BODY(join_when_cancelled)
+{
+    KIN_AUTO(kin_job) never = new_job(NULL);
+    kin_error *cause;
+
+    MUST(kin_return(scope, &given_back));
+    MUST(kin__hop(kin__coroutine_current(), kin_unconfined()));
+    kin_job_cancel(family.keeper, NULL);
+    kin_job_cancel(kin_current_job(), NULL);
+    CHECK_EQ(kin__job_wait(kin__coroutine_current(), never, kin_current_job(),
+                           "join", &cause), KIN_ECANCELED);
+    return kin__fail_with(cause, KIN_ECANCELED);
+}
+
+BODY(join_in_a_family)
+{
+    KIN_AUTO(kin_context) here = NULL;
+    KIN_AUTO(kin_job) job = LAUNCH(scope, have_a_family, NULL,
+                                   .dispatcher = kin_unconfined());
+    KIN_AUTO(kin_scope) inner = family.scope;
+    KIN_AUTO(kin_job) keeper = family.keeper;
+    KIN_AUTO(kin_job) waits = given_back.scope;
+    kin_deferred *value = NULL;
+
+    MUST(kin_current_context(&here));
+    MUST(kin_async(inner, &value, join_when_cancelled, NULL,
+                   .dispatcher = kin_context_get(here, &kin_key_dispatcher),
+                   .on_undelivered = count));
+    kin_deferred_release(value);
+    MUST(kin_join(job));
+    CHECK_EQ(given_back.times, 1);
+    return 0;
+}
+
+TEST(a_value_of_one_that_is_told_late_is_handed_back_before_the_scope_returns)
+{
+    RUN(join_in_a_family);
 }
 
 TEST_MAIN
