@@ -30,20 +30,18 @@ static bool runs_in_place(kin_dispatcher *dispatcher)
 }
 
 /* Its dispatcher takes nothing: cancels the job, and has IO run the rest, so
- * that cleanup executes. */
+ * that cleanup executes.  It cannot end before that; then it may be gone. */
 static void move_to_io(struct kin__coroutine *co, int code)
 {
     kin_error *why = kin_error_new("", code, NULL, "dispatcher %s refused",
                                    kin_dispatcher_name(co->dispatcher));
     struct kin_task *task = &co->runnable.task;
 
-    kin__job_retain(&co->job);
     kin_job_cancel(&co->job, why);
     kin_error_release(why);
     co->dispatcher = kin_io();
     if (kin__dispatch(kin_io(), task) != 0)
         kin__run_in_place(task);        /* no thread to be had: this one */
-    kin_job_release(&co->job);
 }
 
 static void ready(struct kin__runnable *runnable)

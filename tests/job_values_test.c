@@ -1,5 +1,6 @@
 /* job_values_test.c -- a value that nobody has received is handed back before
  * those go on whose it may be: in every order that a seed draws. */
+#include "core/memory.h"
 #include "job/coroutine.h"
 #include "tests/words.h"
 
@@ -126,9 +127,19 @@ BODY(join_when_cancelled)
     return kin__fail_with(cause, KIN_ECANCELED);
 }
 
+static kin_dispatcher *dispatcher_of(kin_scope *scope)
+{
+    kin_context *context = NULL;
+    kin_dispatcher *dispatcher;
+
+    MUST(kin_scope_context(scope, &context));
+    dispatcher = kin_context_get(context, &kin_key_dispatcher);
+    kin_context_release(context);       /* the scope has it, too */
+    return dispatcher;
+}
+
 BODY(join_in_a_family)
 {
-    KIN_AUTO(kin_context) here = NULL;
     KIN_AUTO(kin_job) job = LAUNCH(scope, have_a_family, NULL,
                                    .dispatcher = kin_unconfined());
     KIN_AUTO(kin_scope) inner = family.scope;
@@ -136,9 +147,8 @@ BODY(join_in_a_family)
     KIN_AUTO(kin_job) waits = given_back.scope;
     kin_deferred *value = NULL;
 
-    MUST(kin_current_context(&here));
     MUST(kin_async(inner, &value, join_when_cancelled, NULL,
-                   .dispatcher = kin_context_get(here, &kin_key_dispatcher),
+                   .dispatcher = dispatcher_of(scope),
                    .on_undelivered = count));
     kin_deferred_release(value);
     MUST(kin_join(job));
@@ -149,6 +159,66 @@ BODY(join_in_a_family)
 TEST(a_value_of_one_that_is_told_late_is_handed_back_before_the_scope_returns)
 {
     RUN(join_in_a_family);
+}
+
+/* --- Refused by its dispatcher -------------------------------------------- */
+
+static kin_dispatcher *refuses_after, *below;
+
+static int dispatch_once(kin_dispatcher *self, kin_task *task)
+{
+    if (refuses_after != self)
+        return KIN_ECLOSED;
+    refuses_after = NULL;
+    return below->ops->dispatch(below, task);
+}
+
+static int keep_continuation(kin_continuation continuation, void *where)
+{
+    *(kin_continuation *)where = continuation;
+    return 0;
+}
+
+BODY(leave_a_value_and_wait)
+{
+    MUST(kin_return(scope, &given_back));
+    return kin_suspend(keep_continuation, arg);
+}
+
+/* No dispatcher and no thread can be had for it: what is left of it runs inside
+ * the resume, and so do those who wait for it. */
+BODY(resume_in_a_family)
+{
+    static const kin_dispatcher_ops ops = { .dispatch = dispatch_once };
+    kin_dispatcher once;
+    KIN_AUTO(kin_job) job = LAUNCH(scope, have_a_family, NULL,
+                                   .dispatcher = kin_unconfined());
+    KIN_AUTO(kin_scope) inner = family.scope;
+    KIN_AUTO(kin_job) keeper = family.keeper;
+    KIN_AUTO(kin_job) waits = given_back.scope;
+    kin_continuation continuation = { 0 };
+    kin_deferred *value = NULL;
+
+    below = dispatcher_of(scope);
+    refuses_after = &once;
+    MUST(kin_dispatcher_init(&once, &ops, "once"));
+    MUST(kin_async(inner, &value, leave_a_value_and_wait, &continuation,
+                   .dispatcher = &once, .on_undelivered = count));
+    kin_deferred_release(value);
+    while (refuses_after || !kin_continuation_is_active(continuation))
+        MUST(kin_yield());
+    kin_job_cancel(keeper, NULL);
+    kin__fail_at(1, true);
+    MUST(kin_resume(continuation, 0));
+    kin__fail_at(0, false);
+    CHECK_FLAGS(waits, "010");
+    CHECK_EQ(given_back.times, 1);
+    return kin_join(job);
+}
+
+TEST(a_value_of_one_whose_dispatcher_refuses_is_handed_back_before_the_scope_returns)
+{
+    RUN_IN_ORDER(resume_in_a_family);
 }
 
 TEST_MAIN
