@@ -42,8 +42,9 @@ ENVIRONMENT  := core/environment.c
 # What `make check` runs; with ALL=1 also what takes as long again.
 MATRIX ?= $(if $(HARD),$(MATRIX_HARD),$(MATRIX_USUAL))
 MATRIX_USUAL := gcc gcc-seeds gcc-debug gcc-lto hardened clang asan tsan boost \
-                arm64 valgrind refuse hard $(if $(ALL),$(MATRIX_MORE))
-MATRIX_MORE := clang-debug arm64-16k arm64-64k hard-slot refuse-asan
+                arm64 arm64-16k arm64-64k valgrind refuse hard \
+                $(if $(ALL),$(MATRIX_MORE))
+MATRIX_MORE := clang-debug hard-slot refuse-asan
 
 # What `make check HARD=1` runs: without the LIFO slot, then with it.
 MATRIX_HARD := hard hard-slot $(if $(ALL),hard-asan hard-tsan)
@@ -95,8 +96,8 @@ REFUSE_TESTS ?= $(filter-out job_memory_test job_threads_test job_signals_test \
                 $(basename $(notdir $(wildcard tests/job_*_test.c))))
 
 # Where only the machine is another (the library inlined into the program, the
-# switch Boost's, the thread found by a key): those whose fibers change stacks or
-# threads a lot.  All of them with ALL=1.
+# switch Boost's, the thread found by a key, bigger pages): those whose fibers
+# change stacks or threads a lot.  All of them with ALL=1.
 MACHINE_TESTS ?= asm_* core_* dispatch_* *_stress job_context_fiber* \
                  job_continuation* job_deferred* job_main_test job_memory* \
                  job_run_blocking* job_scope_blocks* job_signals* job_slice* \
@@ -426,7 +427,7 @@ ifeq ($(RUN),valgrind)
                 $(TEST_BIN))
 endif
 
-ifneq ($(if $(ALL),,$(LTO)$(HARDENED)$(CONTEXT)),)
+ifneq ($(if $(ALL),,$(LTO)$(HARDENED)$(CONTEXT)$(PAGE)),)
   RUN_BIN    := $(filter $(patsubst %,$(O)/tests/%,$(subst *,%,$(MACHINE_TESTS))),\
                 $(TEST_BIN))
 endif
