@@ -16,6 +16,7 @@
 
 #include "core/chance.h"
 #include "core/error.h"
+#include "core/hard.h"
 #include "dispatch/event_loop.h"
 #include "job/coroutine.h"
 
@@ -138,6 +139,7 @@ struct kin__node *kin__leaves_cancel(struct kin__leaves *leaves,
 
 static void go_on(struct kin__runnable *r)
 {
+    kin__hard_woken(r);
     if (!kin__event_loop_push(kin__thread(),
                               ((struct kin__coroutine *)r)->dispatcher,
                               &r->task))

@@ -216,6 +216,94 @@ TEST(a_fiber_on_io_goes_on_on_another_thread_than_its_waker)
     check_pair(kin_io(), 0);
 }
 
+/* --- Cancelled, many at once ---------------------------------------------- */
+
+enum { LEAVES = 6 };
+
+struct leaves {
+    struct kin__runnable *leaf[LEAVES];
+    uint64_t generation[LEAVES];
+    _Atomic int parked, left;
+    const struct kin__thread *canceller;    /* ordered by the cancellation */
+};
+
+static int begin_leaf(kin_continuation continuation, void *arg)
+{
+    struct leaves *leaves = arg;
+    int i = atomic_fetch_add(&leaves->parked, 1);
+
+    leaves->leaf[i] = continuation.fiber;
+    leaves->generation[i] = continuation.generation + 1;    /* the next wait */
+    return kin_resume(continuation, 0);
+}
+
+KIN_SUSPENDS
+static int be_a_leaf(kin_scope *scope, void *arg)
+{
+    struct leaves *leaves = arg;
+    int err;
+
+    (void)scope;
+    KIN_TRY(kin_suspend(begin_leaf, leaves));
+    err = kin_await_cancellation();
+    CHECK(leaves->canceller != kin__thread());
+    atomic_fetch_sub(&leaves->left, 1);
+    return err;
+}
+
+static bool all_are_parked(const struct leaves *leaves)
+{
+    bool all = atomic_load(&leaves->parked) == LEAVES;
+
+    for (int i = 0; all && i < LEAVES; i++)
+        all = kin__wait_state(leaves->leaf[i], leaves->generation[i])
+            == KIN__WAIT_PARKED;
+    return all;
+}
+
+/* Never suspends: it is on one thread meanwhile. */
+static int cancel_leaves(kin_scope *scope, void *arg)
+{
+    struct leaves *leaves = arg;
+    kin_job *parent = NULL;
+
+    (void)scope;
+    CHECK_EQ(kin_supervisor_new(NULL, &parent), 0);
+    KIN_AUTO(kin_context) context = kin_context_of_job(parent);
+    for (int i = 0; i < LEAVES; i++)
+        CHECK_EQ(kin_launch(scope, be_a_leaf, leaves, .context = context), 0);
+    while (!all_are_parked(leaves))
+        sched_yield();
+    leaves->canceller = kin__thread();
+    kin_job_cancel(parent, NULL);
+    kin_job_release(parent);
+    return 0;
+}
+
+KIN_SUSPENDS
+static int cancel_leaves_on_default(kin_scope *scope, void *arg)
+{
+    for (int i = 0; i < ROUNDS / 10; i++) {
+        struct leaves leaves = { .left = LEAVES };
+        kin_job *job = NULL;
+
+        CHECK_EQ(kin_launch(scope, cancel_leaves, &leaves, .job = &job,
+                            .dispatcher = kin_default()), 0);
+        CHECK_EQ(kin_join(job), 0);
+        kin_job_release(job);
+        while (atomic_load(&leaves.left))
+            CHECK_EQ(kin_delay(KIN_US(10)), 0);
+    }
+    (void)arg;
+    return 0;
+}
+
+TEST(children_that_are_cancelled_go_on_on_another_thread_than_their_canceller)
+{
+    CHECK_EQ(kin_run_blocking(cancel_leaves_on_default, NULL), 0);
+    CHECK_EQ(count(&kin__hard_counts.stayed), 0);
+}
+
 /* --- Sizes ---------------------------------------------------------------- */
 
 TEST(queues_hold_two)
