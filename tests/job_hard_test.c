@@ -223,17 +223,18 @@ enum { LEAVES = 6 };
 struct leaves {
     struct kin__runnable *leaf[LEAVES];
     uint64_t generation[LEAVES];
-    _Atomic int parked, left;
+    _Atomic int begun, told, left;  /* told: slots that are filled           */
     const struct kin__thread *canceller;    /* ordered by the cancellation */
 };
 
 static int begin_leaf(kin_continuation continuation, void *arg)
 {
     struct leaves *leaves = arg;
-    int i = atomic_fetch_add(&leaves->parked, 1);
+    int i = atomic_fetch_add(&leaves->begun, 1);
 
     leaves->leaf[i] = continuation.fiber;
     leaves->generation[i] = continuation.generation + 1;    /* the next wait */
+    atomic_fetch_add(&leaves->told, 1);
     return kin_resume(continuation, 0);
 }
 
@@ -253,7 +254,7 @@ static int be_a_leaf(kin_scope *scope, void *arg)
 
 static bool all_are_parked(const struct leaves *leaves)
 {
-    bool all = atomic_load(&leaves->parked) == LEAVES;
+    bool all = atomic_load(&leaves->told) == LEAVES;
 
     for (int i = 0; all && i < LEAVES; i++)
         all = kin__wait_state(leaves->leaf[i], leaves->generation[i])
