@@ -2,8 +2,9 @@
  *
  * Of a fiber that has parked it is remembered which thread it left and which
  * one woke it up.  A worker of Default or IO refuses it then, and another one
- * runs it (dispatch/hand_over.c): so there a fiber never goes on on the thread
- * it left, and every wake-up crosses threads.  Pools do not look at it.
+ * runs it (dispatch/hand_over.c); so does a pool of several threads
+ * (dispatch/pool.c).  There a fiber never goes on on the thread it left, and
+ * every wake-up crosses threads.
  *
  * Where no other thread can be had a fiber stays all the same, and that is
  * counted.  On a dispatcher of one thread (an event loop, Main) and in place
@@ -18,7 +19,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* What has become of fibers that had parked, on Default and IO. */
+/* What has become of fibers that had parked, on Default, IO and pools. */
 struct kin__hard_counts {
     _Atomic unsigned long crossed;      /* taken by a thread that may        */
     _Atomic unsigned long handed;       /* refused, and given to another     */

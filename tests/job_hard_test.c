@@ -100,6 +100,67 @@ TEST(a_fiber_on_a_view_of_io_changes_its_thread_each_time)
     check_view(kin_io(), 3);
 }
 
+static void check_pool(int n, int (*suspend)(void))
+{
+    kin_dispatcher *pool;
+
+    CHECK_EQ(kin_fixed_pool(n, "pool", &pool), 0);
+    check_crossings(pool, suspend);
+    CHECK_EQ(kin_dispatcher_close(pool), 0);
+    kin_dispatcher_release(pool);
+}
+
+TEST(a_fiber_that_yields_on_a_pool_changes_its_thread_each_time)
+{
+    check_pool(2, kin_yield);
+    CHECK(count(&kin__hard_counts.handed) > 0);
+}
+
+TEST(a_fiber_that_waits_on_a_pool_changes_its_thread_each_time)
+{
+    check_pool(3, delay_shortly);
+}
+
+static atomic_int running, most_running;
+
+KIN_SUSPENDS
+static int run_beside_others(kin_scope *scope, void *arg)
+{
+    int now, most = atomic_load(&most_running);
+
+    (void)scope;
+    (void)arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        now = atomic_fetch_add(&running, 1) + 1;
+        while (most < now
+               && !atomic_compare_exchange_weak(&most_running, &most, now))
+            ;
+        sched_yield();
+        atomic_fetch_sub(&running, 1);
+        KIN_TRY(kin_yield());
+    }
+    return 0;
+}
+
+static int launch_beside_others(kin_scope *scope, void *pool)
+{
+    for (int i = 0; i < 6; i++)
+        KIN_TRY(kin_launch(scope, run_beside_others, NULL,
+                           .dispatcher = pool));
+    return 0;
+}
+
+TEST(a_pool_runs_no_more_at_once_for_having_more_threads)
+{
+    kin_dispatcher *pool;
+
+    CHECK_EQ(kin_fixed_pool(2, "pool", &pool), 0);
+    CHECK_EQ(kin_run_blocking(launch_beside_others, pool), 0);
+    CHECK(atomic_load(&most_running) <= 2);
+    CHECK_EQ(kin_dispatcher_close(pool), 0);
+    kin_dispatcher_release(pool);
+}
+
 /* --- Hops ----------------------------------------------------------------- */
 
 KIN_SUSPENDS
@@ -214,6 +275,16 @@ TEST(a_fiber_on_default_goes_on_on_another_thread_than_its_waker)
 TEST(a_fiber_on_io_goes_on_on_another_thread_than_its_waker)
 {
     check_pair(kin_io(), 0);
+}
+
+TEST(a_fiber_on_a_pool_goes_on_on_another_thread_than_its_waker)
+{
+    kin_dispatcher *pool;
+
+    CHECK_EQ(kin_fixed_pool(2, "pool", &pool), 0);
+    check_pair(pool, 0);
+    CHECK_EQ(kin_dispatcher_close(pool), 0);
+    kin_dispatcher_release(pool);
 }
 
 /* --- Cancelled, many at once ---------------------------------------------- */
