@@ -308,6 +308,25 @@ int kin__fail_cancelled(struct kin__coroutine *co)
     return kin__fail_with(cause, KIN_ECANCELED);
 }
 
+/* On the next stack, of one that was refused: the fiber that goes on there has
+ * not come yet, and what is called meanwhile is not called by it. */
+static void refused_on_next_stack(struct kin__coroutine *co,
+                                  void (*then)(struct kin__runnable *self,
+                                               int code), int code)
+{
+    struct kin__runnable *next = kin__thread()->current;
+
+    kin__thread()->current = NULL;
+    then(&co->runnable, code);
+    kin__thread()->current = next;
+}
+
+static void back(struct kin__runnable *self, int code)
+{
+    (void)code;
+    ready(self);
+}
+
 struct hop {
     struct kin__coroutine *co;
     kin_dispatcher *from, *to;
@@ -331,7 +350,7 @@ static void hop_publish(void *arg)
     if (err) {                          /* still ours: back to where it was */
         hop->err = err;
         co->dispatcher = hop->from;
-        ready(&co->runnable);
+        refused_on_next_stack(co, back, err);
     }
 }
 
@@ -359,7 +378,7 @@ static void requeue_publish(void *arg)
     co->runnable.task.tag |= KIN__TASK_FAIR;
     err = kin__dispatch(dispatcher, &co->runnable.task);
     if (err)
-        move_to_io(co, err);
+        refused_on_next_stack(co, reject, err);
 }
 
 int kin__requeue(struct kin__coroutine *co)

@@ -97,4 +97,83 @@ TEST(a_join_that_begins_after_the_cancellation_is_cancelled)
     RUN(join_in_a_cancelled_job);
 }
 
+/* --- Refused by a dispatcher ---------------------------------------------- */
+
+static kin_dispatcher *below;       /* what takes the first slice            */
+
+static int take_the_first(UNUSED kin_dispatcher *self, kin_task *task)
+{
+    kin_dispatcher *once = below;
+
+    below = NULL;
+    return once ? once->ops->dispatch(once, task) : KIN_ECLOSED;
+}
+
+static int note_who_is_told(UNUSED kin_job *job, UNUSED kin_error *cause,
+                            UNUSED void *arg)
+{
+    seen.was_told = true;
+    seen.current = kin_current_job();
+    return 0;
+}
+
+BODY(yield_to_nobody)
+{
+    return kin_yield();
+}
+
+BODY(hop_to_nobody)
+{
+    CHECK_EQ(kin_with_context(do_nothing, NULL, .dispatcher = arg),
+             KIN_ECLOSED);
+    return kin_ensure_active();
+}
+
+/* Leaves its stack for that of a sibling which is parked, and can be taken
+ * neither where it wants to go nor where it was. */
+KIN_SUSPENDS
+static void be_refused(kin_scope *scope, kin_body *body)
+{
+    static const kin_dispatcher_ops ops = { .dispatch = take_the_first };
+    static kin_dispatcher here, there;
+    KIN_AUTO(kin_context) context = NULL;
+
+    MUST(kin_current_context(&context));
+    MUST(kin_dispatcher_init(&here, &ops, "here"));
+    MUST(kin_dispatcher_init(&there, &ops, "there"));
+    below = kin_context_get(context, &kin_key_dispatcher);
+    kin_launch(scope, yield_until_told, NULL);
+    KIN_AUTO(kin_job) job = LAUNCH(scope, body, &there, .dispatcher = &here);
+    on_cancelling(job, note_who_is_told, NULL);
+    MUST(kin_join(job));
+    seen.sibling_ends = true;
+    CHECK_FLAGS(job, "011");
+}
+
+BODY(be_refused_in_a_yield)
+{
+    be_refused(scope, yield_to_nobody);
+    return 0;
+}
+
+BODY(be_refused_in_a_hop)
+{
+    be_refused(scope, hop_to_nobody);
+    return 0;
+}
+
+TEST(whoever_is_refused_when_it_yields_is_told_of_it_on_no_other_fiber)
+{
+    RUN_IN_ORDER(be_refused_in_a_yield);
+    CHECK(seen.was_told);
+    CHECK_PTR(seen.current, NULL);
+}
+
+TEST(whoever_is_refused_everywhere_is_told_of_it_on_no_other_fiber)
+{
+    RUN_IN_ORDER(be_refused_in_a_hop);
+    CHECK(seen.was_told);
+    CHECK_PTR(seen.current, NULL);
+}
+
 TEST_MAIN
