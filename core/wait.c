@@ -338,18 +338,36 @@ static bool owner_is_alive(const struct kin__wait *wait)
     return !wait->owner_word || wait->owner_alive >> (word & 7) & 1;
 }
 
-/* *wait, which has just been parked, is locked, and its owner cancelled.  On
- * the next stack: the fiber that will go on there is not who is told. */
+/* On the next stack, as two below are: the fiber that will go on there is not
+ * who does this.  Returns it. */
+static struct kin__runnable *nobody_goes_on(void)
+{
+    struct kin__runnable *next = kin__thread()->current;
+
+    kin__thread()->current = NULL;
+    return next;
+}
+
+/* *wait, which has just been parked, is locked, and its owner cancelled. */
 static void cancel_late(struct kin__runnable *r, uint64_t locked,
                         const void *owner)
 {
-    struct kin__runnable *next = kin__thread()->current;
+    struct kin__runnable *next = nobody_goes_on();
     kin_error *cause = r->ops->cancellation(owner);
 
-    kin__thread()->current = NULL;
     cancel_locked(r, locked, cause);
-    kin__thread()->current = next;
     kin_error_release(cause);
+    kin__thread()->current = next;
+}
+
+/* It was decided while it ran still; its dispatcher may refuse it, of which
+ * callbacks are told. */
+static void ready_late(struct kin__runnable *r)
+{
+    struct kin__runnable *next = nobody_goes_on();
+
+    r->ops->ready(r);
+    kin__thread()->current = next;
 }
 
 /* Runs on the next stack.  If the wait was decided since, the fiber has to be
@@ -369,7 +387,7 @@ static void publish(void *arg)
 
     kin__chance(KIN__CHANCE_LEFT);
     if (!move_undecided(wait, parked | BUSY)) {
-        r->ops->ready(r);
+        ready_late(r);
         return;
     }
     kin__full_barrier_after_rmw();
@@ -394,7 +412,7 @@ int kin__wait_park(struct kin__wait *wait)
         wait->since = kin__now_coarse();
         err = kin__park(publish, wait);
         if (err && !move_undecided(wait, word_of(wait->generation,
-                                                 KIN__WAIT_CANCELLED)))
+                                                 KIN__WAIT_IDLE)))
             err = 0;                    /* decided meanwhile: no need to park */
     }
     settle(wait);
