@@ -115,6 +115,9 @@ static struct kin__node *walk_step(struct kin_job *job,
     while (leaves->room && node != &job->list && node->kind != KIN__NODE_CHILD
            && !(callbacks && is_cancelling(node)))
         node = node->next;
+    /* Whoever is woken may withdraw it, so that is not done with it in hand. */
+    if (node->kind == KIN__NODE_CALLBACK && leaves->woken.head)
+        leaves->room = 0;
     kin__node_unlink(cursor);
     if (!leaves->room) {
         kin__node_append(node, cursor);         /* that is: before it */

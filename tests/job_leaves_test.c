@@ -236,4 +236,52 @@ TEST_IN_ORDER(a_leaf_may_end_otherwise_than_it_was_told)
     forget();
 }
 
+/* --- Whoever is woken withdraws what comes next ---------------------------- */
+
+static struct {
+    kin_dispatcher *loop;
+    kin_registration *registration;
+    int called;
+} woken;
+
+static int withdraw_and_dispatch(kin_dispatcher *self, kin_task *task)
+{
+    (void)self;
+    kin_registration_dispose(woken.registration);
+    woken.registration = NULL;
+    return woken.loop->ops->dispatch(woken.loop, task);
+}
+
+static int count_call(kin_job *job, kin_error *cause, void *arg)
+{
+    (void)job;
+    (void)cause;
+    (void)arg;
+    woken.called++;
+    return 0;
+}
+
+TEST_ON_LOOP(a_callback_that_is_withdrawn_when_its_sibling_is_woken_is_not_called)
+{
+    static const kin_dispatcher_ops ops = { .dispatch = withdraw_and_dispatch };
+    static kin_dispatcher dispatcher;
+    KIN_AUTO(kin_job) parent = new_job(NULL);
+    KIN_AUTO(kin_context) here = NULL;
+    KIN_AUTO(kin_context) context = kin_context_of_job(parent);
+
+    CHECK_EQ(kin_current_context(&here), 0);
+    CHECK_EQ(kin_dispatcher_init(&dispatcher, &ops, "withdraws"), 0);
+    woken.loop = kin_context_get(here, &kin_key_dispatcher);
+    CHECK_EQ(kin_launch(scope, wait_and_note, NULL, .context = context,
+                        .dispatcher = &dispatcher), 0);
+    yield_times(1);
+    CHECK_EQ(kin_invoke_on_completion(parent, count_call, NULL,
+                                      KIN_ON_CANCELLING, &woken.registration),
+             0);
+    CHECK_EQ(kin_cancel_and_join(parent), 0);
+    CHECK_EQ(woken.called, 0);
+    CHECK_EQ(seen.count, 1);
+    forget();
+}
+
 TEST_MAIN
