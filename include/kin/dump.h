@@ -62,7 +62,9 @@ extern "C" {
  * all of it has been gathered.
  *
  * Thread:   any, on or off a fiber; not in a signal handler.  Jobs may end on
- *           it, and their callbacks run, that other threads would have ended.
+ *           it, and their callbacks run, that other threads would have ended;
+ *           and values that nobody received be handed back, if the last handle
+ *           is released just then.
  * Suspends: never; it may block the thread where write(2) does.
  * Errors:   KIN_EINVAL: fd is negative; KIN_ENOMEM: what there was memory for
  *           has been written; what write(2) fails with, say -EBADF, -EAGAIN.
