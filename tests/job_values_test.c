@@ -143,8 +143,8 @@ BODY(join_in_a_family)
     KIN_AUTO(kin_job) job = LAUNCH(scope, have_a_family, NULL,
                                    .dispatcher = kin_unconfined());
     KIN_AUTO(kin_scope) inner = family.scope;
-    KIN_AUTO(kin_job) keeper = family.keeper;
-    KIN_AUTO(kin_job) waits = given_back.scope;
+    UNUSED KIN_AUTO(kin_job) keeper = family.keeper;
+    UNUSED KIN_AUTO(kin_job) waits = given_back.scope;
     kin_deferred *value = NULL;
 
     MUST(kin_async(inner, &value, join_when_cancelled, NULL,
