@@ -77,10 +77,16 @@ struct farewell {
     uint64_t generation;
 };
 
+/* By who ends it: of a deferred only if nobody has a handle any more.  Else
+ * whoever releases the last hands the value back, when he likes. */
 static bool tells_when_freed(const struct kin_job *job)
 {
-    return job->kind == KIN__DEFERRED ? kin__deferred_tells_when_freed(job)
-                                      : kin__coroutine_tells_when_freed(job);
+    if (job->kind != KIN__DEFERRED)
+        return kin__coroutine_tells_when_freed(job);
+    /* acquire: pairs with acq_rel in kin_job_release() */
+    return kin__deferred_tells_when_freed(job)
+        && atomic_load_explicit(&((struct kin_job *)job)->refs,
+                                memory_order_acquire) == 1;
 }
 
 /* Something of the user's is told at the end, or when the record is freed. */

@@ -221,4 +221,46 @@ TEST(a_value_of_one_whose_dispatcher_refuses_is_handed_back_before_the_scope_ret
     RUN_IN_ORDER(resume_in_a_family);
 }
 
+/* --- Received, by one who knows more than the parent ----------------------- */
+
+static struct {
+    kin_deferred *value;
+    kin_job *parent;
+    int received;
+} handed;
+
+BODY(complete_the_parent)
+{
+    void *value;
+
+    MUST(kin_await(handed.value, &value));
+    handed.received++;
+    CHECK_EQ(kin_job_complete(handed.parent), 1);
+    CHECK_FLAGS(handed.parent, "010");
+    return 0;
+}
+
+static void never(UNUSED void *value)
+{
+    FAIL("handed back");
+}
+
+BODY(await_a_child_of_another)
+{
+    handed.parent = new_job(NULL);
+    MUST(kin_deferred_new(handed.parent, never, &handed.value));
+    KIN_AUTO(kin_job) job = LAUNCH(scope, complete_the_parent, NULL,
+                                   .dispatcher = kin_unconfined());
+    CHECK_EQ(kin_deferred_complete(handed.value, &handed), 1);
+    CHECK_EQ(handed.received, 1);
+    kin_deferred_release(handed.value);
+    kin_job_release(handed.parent);
+    return 0;
+}
+
+TEST(who_receives_a_value_finds_that_the_parent_does_not_wait_for_it)
+{
+    RUN_IN_ORDER(await_a_child_of_another);
+}
+
 TEST_MAIN
