@@ -131,6 +131,22 @@ int kin__frame_prepare(void);
  * go to; it has not parked, publish has not been called. */
 int kin__park(void (*publish)(void *arg), void *arg) KIN_SUSPENDS;
 
+/* In publish(): the fiber that is to go on here has not come yet, and what is
+ * called meanwhile (a dispatcher, a callback) is not called by it. */
+static inline struct kin__runnable *kin__hide_next(void)
+{
+    struct kin__thread *thread = kin__thread();
+    struct kin__runnable *next = thread->current;
+
+    thread->current = NULL;
+    return next;
+}
+
+static inline void kin__show_next(struct kin__runnable *next)
+{
+    kin__thread()->current = next;
+}
+
 /* Parks the running runnable behind `requeue`: for a queue that only this
  * thread reads.  requeue(task) is called before leaving.  If the next task is
  * the runnable itself, there is no switch. */

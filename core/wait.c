@@ -98,8 +98,8 @@ static bool move_undecided(struct kin__wait *wait, uint64_t to)
 }
 
 /* Waits until nobody looks at *wait any more, and makes the word IDLE.  A
- * decided word is locked only if it is CANCELLED, and by those who have a
- * handle: else a store is enough. */
+ * decided word is locked only by those who have a handle, to register what is
+ * called if the value gets lost: where none was given out a store is enough. */
 static void settle(struct kin__wait *wait)
 {
     struct kin__runnable *r = wait->runnable;
@@ -108,14 +108,14 @@ static void settle(struct kin__wait *wait)
 
     kin__chance(KIN__CHANCE_SETTLES);
     word = quiet_word(r);
-    if (wait->shared && is_cancelled(word)) {
-        /* acquire: pairs with release in kin__wait_unlock() */
+    if (wait->shared) {
+        /* acquire: pairs with release in kin__wait_on_cancel() */
         while (!atomic_compare_exchange_weak_explicit(
                    &r->wait_word, &word, idle, memory_order_acquire,
                    memory_order_relaxed))
             word = quiet_word(r);
     } else {
-        if (word & OWN && is_cancelled(word)) {
+        if (word & OWN && state_of(word) == KIN__WAIT_CANCELLED) {
             wait->outcome = KIN__WAIT_CANCELLED;
             wait->error = r->told;
         }
@@ -125,7 +125,7 @@ static void settle(struct kin__wait *wait)
 }
 
 uint64_t kin__wait_lock(struct kin__runnable *r, uint64_t generation,
-                        bool cancelled_too)
+                        bool decided_too)
 {
     /* acquire: pairs with release in kin__wait_unlock() */
     uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_acquire);
@@ -133,8 +133,8 @@ uint64_t kin__wait_lock(struct kin__runnable *r, uint64_t generation,
 
     for (;;) {
         if (word >> GENERATION_SHIFT != generation
-            || (word & CALLING)
-            || !(is_open(word) || (cancelled_too && is_cancelled(word))))
+            || state_of(word) == KIN__WAIT_IDLE
+            || (word & CALLING) || (!decided_too && !is_open(word)))
             return 0;
         if (word & BUSY) {
             relax(&rounds);
@@ -284,7 +284,7 @@ static kin_error *cause_of(struct kin__runnable *r, uint64_t generation)
 
     if (!word)
         return NULL;
-    if (is_cancelled(word))
+    if (state_of(word) == KIN__WAIT_CANCELLED)
         cause = kin_error_retain(r->wait->error);
     kin__wait_unlock(r);
     return cause;
@@ -338,36 +338,26 @@ static bool owner_is_alive(const struct kin__wait *wait)
     return !wait->owner_word || wait->owner_alive >> (word & 7) & 1;
 }
 
-/* On the next stack, as two below are: the fiber that will go on there is not
- * who does this.  Returns it. */
-static struct kin__runnable *nobody_goes_on(void)
-{
-    struct kin__runnable *next = kin__thread()->current;
-
-    kin__thread()->current = NULL;
-    return next;
-}
-
 /* *wait, which has just been parked, is locked, and its owner cancelled. */
 static void cancel_late(struct kin__runnable *r, uint64_t locked,
                         const void *owner)
 {
-    struct kin__runnable *next = nobody_goes_on();
+    struct kin__runnable *next = kin__hide_next();
     kin_error *cause = r->ops->cancellation(owner);
 
     cancel_locked(r, locked, cause);
     kin_error_release(cause);
-    kin__thread()->current = next;
+    kin__show_next(next);
 }
 
 /* It was decided while it ran still; its dispatcher may refuse it, of which
  * callbacks are told. */
 static void ready_late(struct kin__runnable *r)
 {
-    struct kin__runnable *next = nobody_goes_on();
+    struct kin__runnable *next = kin__hide_next();
 
     r->ops->ready(r);
-    kin__thread()->current = next;
+    kin__show_next(next);
 }
 
 /* Runs on the next stack.  If the wait was decided since, the fiber has to be

@@ -40,7 +40,6 @@
  *   BREAK_UNLOCK      unlock: the word is stored relaxed
  *   BREAK_SETTLE      settle: does not wait for BUSY to end
  *   BREAK_STORE       settle: IDLE is stored though there are handles
- *   BREAK_RESUMED     lock: takes a word that is RESUMED
  *   BREAK_GENERATION  wake: does not compare the generation
  *   BREAK_CALLING     a callback runs without CALLING
  *   BREAK_OPEN        open: the word is stored relaxed
@@ -122,18 +121,13 @@ inline unlock(t)
 }
 
 /* lock(): got is the word, or 0. */
-#ifdef BREAK_RESUMED
-#define may_lock(w) (state_of(w) != IDLE)
-#else
-#define may_lock(w) (state_of(w) == CANCELLED)
-#endif
-inline lock(t, g, cancelled_too)
+inline lock(t, g, decided_too)
 {
     do
     :: word = LOAD(t, WORD);
        if
-       :: generation_of(word) != g || (word & CALLING) ||
-          !(is_open(word) || (cancelled_too && may_lock(word))) ->
+       :: generation_of(word) != g || state_of(word) == IDLE ||
+          (word & CALLING) || (!decided_too && !is_open(word)) ->
           got = 0; break
        :: else ->
           if
@@ -350,11 +344,7 @@ inline settle(t, g, shared)
        fi;
 #endif
        if
-#ifdef BREAK_STORE
-       :: false ->
-#else
-       :: shared && state_of(word) == CANCELLED ->
-#endif
+       :: shared ->
           CAS_RELAXED(t, WORD, word, word_of(g, IDLE), done);
           if
           :: done -> break
@@ -461,7 +451,7 @@ active proctype fiber()
     fi;
 #endif
     resume_fiber();
-#if defined(SHARED)
+#if defined(SHARED) && !defined(BREAK_STORE)
     settle(NEXT, 1, true);
 #else
     settle(NEXT, 1, false);

@@ -6,26 +6,34 @@
 
 #include <stddef.h>
 
-/* Why it cannot be locked for a callback. */
-static int why_not(struct kin__runnable *r, uint64_t generation)
+/* Locks *wait for a callback; or the code that says why not. */
+static int lock_for_callback(struct kin__runnable *r, uint64_t generation,
+                             uint64_t *locked)
 {
-    /* relaxed: it tells only which code it is */
-    uint64_t word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
+    uint64_t word;
 
-    if ((word & ~BUSY) == word_of(generation, KIN__WAIT_RESUMED))
-        return 0;                       /* nothing will have to be called */
-    return word & CALLING ? KIN_EALREADY : KIN_ESTALE;
+    while (!(*locked = kin__wait_lock(r, generation, true))) {
+        /* relaxed: it tells only which code it is */
+        word = atomic_load_explicit(&r->wait_word, memory_order_relaxed);
+        if (word >> GENERATION_SHIFT != generation
+            || state_of(word) == KIN__WAIT_IDLE)
+            return KIN_ESTALE;
+        if (word & CALLING)
+            return KIN_EALREADY;
+        /* else the callback has returned since: look again */
+    }
+    return 0;
 }
 
 int kin__wait_on_cancel(struct kin__runnable *r, uint64_t generation,
                         void (*fn)(kin_error *cause, void *arg), void *arg)
 {
-    uint64_t word = kin__wait_lock(r, generation, true);
     struct kin__wait *wait;
-    int err = 0;
+    uint64_t word;
+    int err = lock_for_callback(r, generation, &word);
 
-    if (!word)
-        return why_not(r, generation);
+    if (err)
+        return err;
     wait = r->wait;
     if (!wait->owner)
         err = KIN_ENOTSUP;
@@ -35,7 +43,7 @@ int kin__wait_on_cancel(struct kin__runnable *r, uint64_t generation,
         wait->on_cancel = fn;
         wait->on_cancel_arg = arg;
     }
-    if (!err && is_cancelled(word)) {
+    if (!err && state_of(word) == KIN__WAIT_CANCELLED) {
         /* The fiber waits for BUSY, so that arg may be on its stack.
          * relaxed: BUSY is ours */
         atomic_fetch_or_explicit(&r->wait_word, CALLING, memory_order_relaxed);

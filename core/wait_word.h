@@ -39,11 +39,6 @@ static inline bool is_open(uint64_t word)
         || state_of(word) == KIN__WAIT_PARKED;
 }
 
-static inline bool is_cancelled(uint64_t word)
-{
-    return state_of(word) == KIN__WAIT_CANCELLED;
-}
-
 /* Of a wait that is parked, and nobody is busy with. */
 static inline uint64_t parked_word(const struct kin__wait *wait)
 {
@@ -51,11 +46,10 @@ static inline uint64_t parked_word(const struct kin__wait *wait)
          | (wait->own && !wait->shared ? OWN : 0);
 }
 
-/* Locks *wait of that generation; 0 if it is over, or decided.  Who has a
- * handle may lock one that was cancelled, too; nobody one that was resumed,
- * whose word is the fiber's alone: see settle(). */
+/* Locks *wait of that generation; 0 if it is over, or decided, which counts
+ * only for those who have no handle: see settle(). */
 uint64_t kin__wait_lock(struct kin__runnable *r, uint64_t generation,
-                        bool cancelled_too);
+                        bool decided_too);
 
 /* Lets go of it. */
 void kin__wait_unlock(struct kin__runnable *r);

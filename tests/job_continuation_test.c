@@ -374,26 +374,50 @@ TEST(second_cancellation_handler_is_refused)
     CHECK_LOG("");
 }
 
-static int handle_what_was_resumed(kin_continuation continuation,
-                                   UNUSED void *arg)
+static int handle_what_was_resumed(kin_continuation continuation, void *arg)
 {
     MUST(kin_resume(continuation, 5));
     MUST(kin_continuation_on_cancel(continuation, log_cancel, NULL));
+    CHECK_EQ(kin_continuation_on_cancel(continuation, log_cancel, NULL),
+             KIN_EALREADY);
     CHECK_EQ(kin_resume(continuation, 6), KIN_EALREADY);
     CHECK_EQ(kin_continuation_cancel(continuation, CE), 0);
+    if (arg)
+        kin_job_cancel(arg, CE);
     return 0;
 }
 
-BODY(handler_too_late)
+BODY(handler_of_what_was_resumed)
 {
     CHECK_EQ(kin_suspend_cancellable(handle_what_was_resumed, NULL), 5);
     return 0;
 }
 
-TEST(a_handler_for_what_was_resumed_is_forgotten)
+TEST(a_handler_for_what_was_resumed_is_not_called)
 {
-    RUN(handler_too_late);
+    RUN(handler_of_what_was_resumed);
     CHECK_LOG("");
+}
+
+BODY(handler_of_what_gets_lost)
+{
+    kin_job *job = kin_scope_job(scope);
+
+    CHECK_EQ(kin_suspend_cancellable(handle_what_was_resumed, job),
+             KIN_ECANCELED);
+    return 0;
+}
+
+BODY(lose_what_was_resumed)
+{
+    kin_launch(scope, handler_of_what_gets_lost, NULL);
+    return 0;
+}
+
+TEST(a_handler_for_what_was_resumed_is_called_if_the_value_gets_lost)
+{
+    RUN(lose_what_was_resumed);
+    CHECK_LOG("h(CE)");
 }
 
 /* S188 */
