@@ -308,25 +308,6 @@ int kin__fail_cancelled(struct kin__coroutine *co)
     return kin__fail_with(cause, KIN_ECANCELED);
 }
 
-/* On the next stack, of one that was refused: the fiber that goes on there has
- * not come yet, and what is called meanwhile is not called by it. */
-static void refused_on_next_stack(struct kin__coroutine *co,
-                                  void (*then)(struct kin__runnable *self,
-                                               int code), int code)
-{
-    struct kin__runnable *next = kin__thread()->current;
-
-    kin__thread()->current = NULL;
-    then(&co->runnable, code);
-    kin__thread()->current = next;
-}
-
-static void back(struct kin__runnable *self, int code)
-{
-    (void)code;
-    ready(self);
-}
-
 struct hop {
     struct kin__coroutine *co;
     kin_dispatcher *from, *to;
@@ -338,20 +319,19 @@ static void hop_publish(void *arg)
 {
     struct hop *hop = arg;
     struct kin__coroutine *co = hop->co;
+    struct kin__runnable *next = kin__hide_next();
     int err;
 
     kin__chance(KIN__CHANCE_HOPS);
     co->dispatcher = hop->to;
     if (runs_in_place(hop->to)) {
         kin__run_in_place(&co->runnable.task);
-        return;
-    }
-    err = kin__dispatch(hop->to, &co->runnable.task);
-    if (err) {                          /* still ours: back to where it was */
-        hop->err = err;
+    } else if ((err = kin__dispatch(hop->to, &co->runnable.task)) != 0) {
+        hop->err = err;                 /* still ours: back to where it was */
         co->dispatcher = hop->from;
-        refused_on_next_stack(co, back, err);
+        ready(&co->runnable);
     }
+    kin__show_next(next);
 }
 
 int kin__hop(struct kin__coroutine *co, kin_dispatcher *dispatcher)
@@ -373,12 +353,14 @@ static void requeue_publish(void *arg)
 {
     struct kin__coroutine *co = arg;
     kin_dispatcher *dispatcher = co->dispatcher;
+    struct kin__runnable *next = kin__hide_next();
     int err;
 
     co->runnable.task.tag |= KIN__TASK_FAIR;
     err = kin__dispatch(dispatcher, &co->runnable.task);
     if (err)
-        refused_on_next_stack(co, reject, err);
+        move_to_io(co, err);
+    kin__show_next(next);
 }
 
 int kin__requeue(struct kin__coroutine *co)

@@ -88,7 +88,7 @@ static void publish_waiter(void *arg)
 {
     struct job_wait *self = arg;
     struct kin_job *job = self->job, *owner = self->owner;
-    struct kin__runnable *r = self->wait.runnable;
+    struct kin__runnable *r = self->wait.runnable, *next;
     uint64_t generation = self->wait.generation;
     kin_error *late = NULL;
     uint32_t word;
@@ -111,10 +111,14 @@ static void publish_waiter(void *arg)
         kin__node_append(&job->list, &self->waiter.node);
     self->waiter.published = true;
     kin__job_unlock(job, word);
-    if (KIN__UNLIKELY(late))
+    if (KIN__LIKELY(open && !late))
+        return;
+    next = kin__hide_next();
+    if (late)
         cancel_late(r, generation, late);
     if (!open)
         kin__wait_wake(r, generation, 0, NULL);
+    kin__show_next(next);
 }
 
 int kin__job_wait(struct kin__coroutine *co, struct kin_job *job,

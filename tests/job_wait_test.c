@@ -9,6 +9,7 @@ static struct {
     kin_job *owner;
     bool was_told;
     kin_job *current;               /* whose callback it was, as it saw it   */
+    kin_job *dispatches;            /* who was it that a refusal was told    */
     bool sibling_ends;
 } seen;
 
@@ -106,6 +107,7 @@ static int take_the_first(UNUSED kin_dispatcher *self, kin_task *task)
     kin_dispatcher *once = below;
 
     below = NULL;
+    seen.dispatches = kin_current_job();
     return once ? once->ops->dispatch(once, task) : KIN_ECLOSED;
 }
 
@@ -150,6 +152,24 @@ static void be_refused(kin_scope *scope, kin_body *body)
     CHECK_FLAGS(job, "011");
 }
 
+/* Its owner is cancelled when it has left. */
+BODY(join_for_nobody)
+{
+    KIN_AUTO(kin_job) never = new_job(NULL);
+    kin_error *cause;
+
+    CHECK_EQ(kin__job_wait(kin__coroutine_current(), never, seen.owner, "join",
+                           &cause), KIN_ECANCELED);
+    kin_error_release(cause);
+    return kin_ensure_active();
+}
+
+BODY(be_refused_in_a_join)
+{
+    be_refused(scope, join_for_nobody);
+    return 0;
+}
+
 BODY(be_refused_in_a_yield)
 {
     be_refused(scope, yield_to_nobody);
@@ -167,6 +187,7 @@ TEST(whoever_is_refused_when_it_yields_is_told_of_it_on_no_other_fiber)
     RUN_IN_ORDER(be_refused_in_a_yield);
     CHECK(seen.was_told);
     CHECK_PTR(seen.current, NULL);
+    CHECK_PTR(seen.dispatches, NULL);
 }
 
 TEST(whoever_is_refused_everywhere_is_told_of_it_on_no_other_fiber)
@@ -174,6 +195,19 @@ TEST(whoever_is_refused_everywhere_is_told_of_it_on_no_other_fiber)
     RUN_IN_ORDER(be_refused_in_a_hop);
     CHECK(seen.was_told);
     CHECK_PTR(seen.current, NULL);
+    CHECK_PTR(seen.dispatches, NULL);
+}
+
+TEST(whoever_is_refused_when_it_joins_is_told_of_it_on_no_other_fiber)
+{
+    KIN_AUTO(kin_job) owner = new_job(NULL);
+
+    kin_job_cancel(owner, NULL);
+    seen.owner = owner;
+    RUN_IN_ORDER(be_refused_in_a_join);
+    CHECK(seen.was_told);
+    CHECK_PTR(seen.current, NULL);
+    CHECK_PTR(seen.dispatches, NULL);
 }
 
 TEST_MAIN

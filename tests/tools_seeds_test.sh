@@ -52,7 +52,7 @@ run a_waiter_that_comes_when_all_were_told_is_found
 # The job was cancelled when the wait was not open: nobody has seen it.
 a_cancel_before_the_wait_is_open_is_found() {
     plant job/join.c \
-        '/^static void publish_waiter(/,/^}/s/(KIN__UNLIKELY(late))/(0)/' \
+        '/^static void publish_waiter(/,/^}/s/if (late)/if (0)/' \
         job_race_sim
     seeds_find job_race_sim a_wait_ends_once_and_for_a_reason_in_one_order
 }
