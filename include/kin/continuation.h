@@ -78,9 +78,9 @@ int kin_resume_with_error(kin_continuation continuation, kin_error *error);
 
 /* Has fn(cause, arg) called when the call is cancelled, on the thread that
  * cancels; at once if it is.  To be told to stop, and to stop.  fn must not
- * suspend.  One per call.  A call that was resumed and is not over yet keeps it,
- * for the value may get lost still: if the job is cancelled before the fiber
- * goes on.
+ * suspend.  One per call.  A call that was resumed and is not over yet keeps
+ * it, for the value may get lost still: if the job is cancelled before the
+ * fiber goes on.
  *
  * Errors: KIN_EALREADY: there is one; KIN_ESTALE: the call is over;
  *         KIN_ENOTSUP inside kin_suspend. */
