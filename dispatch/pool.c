@@ -7,8 +7,9 @@
  * In hard mode a pool of several threads has two more, which are idle when it
  * begins, and never do more run than usually do.  One that finds a fiber which
  * it must not run (core/hard.h) gives it to one of the idle and takes his place
- * among them.  Besides it at most one may not run that either, so there is
- * always one who may, until the pool is closed and nobody is idle any more. */
+ * among them, though what runs in place on its stack goes on.  Besides it at
+ * most one may not run that either, so there is always one who may, until the
+ * pool is closed and nobody is idle any more. */
 #include "core/check.h"
 #include "core/fork.h"
 #include "core/hard.h"
@@ -213,10 +214,10 @@ static void *pool_main(void *arg)
 {
     struct pool_thread *self = arg;
 
+    kin__os_thread_enter(self->pool->name, self->number);
     kin__spin_lock(&self->pool->lock);
     self->thread = kin__thread();
     kin__spin_unlock(&self->pool->lock);
-    kin__os_thread_enter(self->pool->name, self->number);
     while (kin__frame_run(&self->frame) != 0)   /* no stack: try again */
         kin__parker_wait(&self->parker, kin_after(KIN_MS(5)));
     kin_dispatcher_release(&self->pool->dispatcher);
