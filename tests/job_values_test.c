@@ -118,6 +118,8 @@ BODY(join_when_cancelled)
     KIN_AUTO(kin_job) never = new_job(NULL);
     kin_error *cause;
 
+    if (!never)
+        return KIN_ENOMEM;
     MUST(kin_return(scope, &given_back));
     MUST(kin__hop(kin__coroutine_current(), kin_unconfined()));
     kin_job_cancel(family.keeper, NULL);

@@ -82,6 +82,8 @@ BODY(join_in_a_cancelled_job)
     KIN_AUTO(kin_error) why = cancellation_of(seen.owner);
     kin_error *cause;
 
+    if (!never)
+        return KIN_ENOMEM;
     CHECK_EQ(kin__job_wait(kin__coroutine_current(), never, seen.owner, "join",
                            &cause), KIN_ECANCELED);
     CHECK_PTR(cause, why);
@@ -158,6 +160,8 @@ BODY(join_for_nobody)
     KIN_AUTO(kin_job) never = new_job(NULL);
     kin_error *cause;
 
+    if (!never)
+        return KIN_ENOMEM;
     CHECK_EQ(kin__job_wait(kin__coroutine_current(), never, seen.owner, "join",
                            &cause), KIN_ECANCELED);
     kin_error_release(cause);
