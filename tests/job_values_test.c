@@ -251,8 +251,8 @@ BODY(await_a_child_of_another)
 {
     handed.parent = new_job(NULL);
     MUST(kin_deferred_new(handed.parent, never, &handed.value));
-    KIN_AUTO(kin_job) job = LAUNCH(scope, complete_the_parent, NULL,
-                                   .dispatcher = kin_unconfined());
+    kin_launch(scope, complete_the_parent, NULL,
+               .dispatcher = kin_unconfined());
     CHECK_EQ(kin_deferred_complete(handed.value, &handed), 1);
     CHECK_EQ(handed.received, 1);
     kin_deferred_release(handed.value);
