@@ -109,7 +109,7 @@ static void settle(struct kin__wait *wait)
     kin__chance(KIN__CHANCE_SETTLES);
     word = quiet_word(r);
     if (wait->shared) {
-        /* acquire: pairs with release in kin__wait_on_cancel() */
+        /* acquire: pairs with release in kin__wait_unlock() */
         while (!atomic_compare_exchange_weak_explicit(
                    &r->wait_word, &word, idle, memory_order_acquire,
                    memory_order_relaxed))

@@ -77,16 +77,10 @@ struct farewell {
     uint64_t generation;
 };
 
-/* By who ends it: of a deferred only if nobody has a handle any more.  Else
- * whoever releases the last hands the value back, when he likes. */
 static bool tells_when_freed(const struct kin_job *job)
 {
-    if (job->kind != KIN__DEFERRED)
-        return kin__coroutine_tells_when_freed(job);
-    /* acquire: pairs with acq_rel in kin_job_release() */
-    return kin__deferred_tells_when_freed(job)
-        && atomic_load_explicit(&((struct kin_job *)job)->refs,
-                                memory_order_acquire) == 1;
+    return job->kind == KIN__DEFERRED ? kin__deferred_tells_when_freed(job)
+                                      : kin__coroutine_tells_when_freed(job);
 }
 
 /* Something of the user's is told at the end, or when the record is freed. */
@@ -158,6 +152,22 @@ static void leave_parent(struct kin_job *job, struct farewell *farewell)
     kin__job_unlock(parent, word);
 }
 
+static void wake_waiter(const struct farewell *farewell)
+{
+    if (farewell->waiter)
+        kin__wait_wake(farewell->waiter, farewell->generation, 0, NULL);
+}
+
+/* The job may be gone then, and its parent waits for it no longer. */
+static void let_go(struct kin_job *job, struct farewell *farewell)
+{
+    if (farewell->parent || kin__job_has_body(job))
+        kin_job_release(job);           /* the list's, or the machine's */
+    kin__chance(KIN__CHANCE_FREED);
+    if (farewell->parent && farewell->drop)
+        farewell->sealed = drop_pending(farewell->parent);
+}
+
 /* A final job tells and goes; returns its parent if that is sealed now, with
  * the child's reference to it. */
 static struct kin_job *say_farewell(struct kin_job *job, kin_error *outcome,
@@ -166,19 +176,20 @@ static struct kin_job *say_farewell(struct kin_job *job, kin_error *outcome,
 {
     leave_parent(job, farewell);
     kin__chance(KIN__CHANCE_FINAL);
-    if (farewell->waiter)
-        kin__wait_wake(farewell->waiter, farewell->generation, 0, NULL);
-    else if (!farewell->told)
-        run_completions(job, outcome, farewell->parent, broken);
-    if (job->kind == KIN__BLOCKING)
-        kin__coroutine_tell_done(job);
-    if (kin__job_has_body(job))
-        kin__ledger_settled(job);
-    if (farewell->parent || kin__job_has_body(job))
-        kin_job_release(job);           /* the list's, or the machine's */
-    kin__chance(KIN__CHANCE_FREED);
-    if (farewell->parent && farewell->drop)
-        farewell->sealed = drop_pending(farewell->parent);
+    if (job->kind == KIN__DEFERRED && farewell->told) {
+        /* Who waits has a handle, or there is no need of the value. */
+        let_go(job, farewell);
+        wake_waiter(farewell);
+    } else {
+        wake_waiter(farewell);
+        if (!farewell->told)
+            run_completions(job, outcome, farewell->parent, broken);
+        if (job->kind == KIN__BLOCKING)
+            kin__coroutine_tell_done(job);
+        if (kin__job_has_body(job))
+            kin__ledger_settled(job);
+        let_go(job, farewell);
+    }
     if (farewell->counted && !farewell->sealed)
         kin_job_release(farewell->parent);  /* else it may be gone */
     return farewell->sealed ? farewell->parent : NULL;

@@ -265,4 +265,38 @@ TEST(who_receives_a_value_finds_that_the_parent_does_not_wait_for_it)
     RUN_IN_ORDER(await_a_child_of_another);
 }
 
+/* The last handle is the waiter's, and the deferred is ended by its child. */
+BODY(forget_it_and_complete_the_parent)
+{
+    MUST(kin_join(kin_deferred_job(handed.value)));
+    kin_deferred_release(handed.value);
+    CHECK_EQ(given_back.times, 1);
+    CHECK_EQ(kin_job_complete(handed.parent), 1);
+    CHECK_FLAGS(handed.parent, "010");
+    return 0;
+}
+
+BODY(end_a_deferred_by_its_child)
+{
+    handed.parent = new_job(NULL);
+    if (!handed.parent)
+        return KIN_ENOMEM;
+    given_back.scope = handed.parent;
+    MUST(kin_deferred_new(handed.parent, count, &handed.value));
+    KIN_AUTO(kin_job) child = new_job(kin_deferred_job(handed.value));
+    CHECK_EQ(kin_deferred_complete(handed.value, &handed), 1);
+    kin_launch(scope, forget_it_and_complete_the_parent, NULL,
+               .dispatcher = kin_unconfined());
+    CHECK_EQ(kin_job_complete(child), 1);
+    CHECK_EQ(given_back.times, 1);
+    CHECK_FLAGS(handed.parent, "010");
+    kin_job_release(handed.parent);
+    return 0;
+}
+
+TEST(who_releases_the_last_handle_has_the_value_handed_back)
+{
+    RUN_IN_ORDER(end_a_deferred_by_its_child);
+}
+
 TEST_MAIN
