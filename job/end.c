@@ -133,6 +133,21 @@ static void make_final(struct kin_job *job, uint32_t word, kin_error *outcome,
     kin_error_release(before);
 }
 
+/* One off what a locked parent waits for.  What is on a list itself is kept by
+ * that until it is final: so the job's reference to it goes in the same hold.
+ * Later it could be the last, and hand back what was to go back earlier. */
+static void drop_parent(struct kin_job *parent, uint32_t *word,
+                        struct farewell *farewell)
+    KIN_REQUIRES(*parent)
+{
+    farewell->sealed = drop_locked(parent, word);
+    if (farewell->counted && !farewell->sealed && parent->parent) {
+        /* release: pairs with acq_rel in kin_job_release() */
+        atomic_fetch_sub_explicit(&parent->refs, 1, memory_order_release);
+        farewell->counted = false;
+    }
+}
+
 /* Leaves the family.  The parent stops waiting at once, so that a fiber which
  * this job's end wakes finds it gone; but if the user is told something, only
  * after that: what he uses then may belong to the parent's body. */
@@ -148,7 +163,7 @@ static void leave_parent(struct kin_job *job, struct farewell *farewell)
     word = kin__job_lock(parent);
     kin__node_unlink(&job->child);
     if (!farewell->drop)
-        farewell->sealed = drop_locked(parent, &word);
+        drop_parent(parent, &word, farewell);
     kin__job_unlock(parent, word);
 }
 
@@ -164,8 +179,12 @@ static void let_go(struct kin_job *job, struct farewell *farewell)
     if (farewell->parent || kin__job_has_body(job))
         kin_job_release(job);           /* the list's, or the machine's */
     kin__chance(KIN__CHANCE_FREED);
-    if (farewell->parent && farewell->drop)
-        farewell->sealed = drop_pending(farewell->parent);
+    if (farewell->parent && farewell->drop) {
+        uint32_t word = kin__job_lock(farewell->parent);
+
+        drop_parent(farewell->parent, &word, farewell);
+        kin__job_unlock(farewell->parent, word);
+    }
 }
 
 /* A final job tells and goes; returns its parent if that is sealed now, with

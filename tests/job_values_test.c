@@ -299,4 +299,44 @@ TEST(who_releases_the_last_handle_has_the_value_handed_back)
     RUN_IN_ORDER(end_a_deferred_by_its_child);
 }
 
+/* Whom the one child's end wakes ends the other, and all that waits for it. */
+static kin_job *children[2];
+
+BODY(end_the_other_child_and_the_parent)
+{
+    MUST(kin_join(children[0]));
+    CHECK_EQ(kin_job_complete(children[1]), 1);
+    CHECK_EQ(given_back.times, 1);
+    CHECK_EQ(kin_job_complete(handed.parent), 1);
+    CHECK_FLAGS(handed.parent, "010");
+    return 0;
+}
+
+BODY(end_a_child_inside_the_end_of_another)
+{
+    handed.parent = new_job(NULL);
+    if (!handed.parent)
+        return KIN_ENOMEM;
+    given_back.scope = handed.parent;
+    MUST(kin_deferred_new(handed.parent, count, &handed.value));
+    for (int i = 0; i < 2; i++)
+        children[i] = new_job(kin_deferred_job(handed.value));
+    CHECK_EQ(kin_deferred_complete(handed.value, &handed), 1);
+    kin_deferred_release(handed.value);
+    kin_launch(scope, end_the_other_child_and_the_parent, NULL,
+               .dispatcher = kin_unconfined());
+    CHECK_EQ(kin_job_complete(children[0]), 1);
+    CHECK_EQ(given_back.times, 1);
+    CHECK_FLAGS(handed.parent, "010");
+    for (int i = 0; i < 2; i++)
+        kin_job_release(children[i]);
+    kin_job_release(handed.parent);
+    return 0;
+}
+
+TEST(no_child_that_has_ended_keeps_a_value_from_going_back)
+{
+    RUN_IN_ORDER(end_a_child_inside_the_end_of_another);
+}
+
 TEST_MAIN
